@@ -600,7 +600,7 @@ mod tests {
     static CATALOGUE: LazyLock<Catalogue> =
         LazyLock::new(|| Catalogue::new(catalogue::shipped().unwrap()).unwrap());
     static UNITS: LazyLock<UnitForest> =
-        LazyLock::new(|| UnitForest::new((1..).zip(units::shipped().unwrap()).collect()).unwrap());
+        LazyLock::new(|| UnitForest::numbered(units::shipped().unwrap()).unwrap());
     static READER: LazyLock<TableReader<'static>> =
         LazyLock::new(|| TableReader::new(&CATALOGUE, &UNITS));
 

@@ -16,7 +16,10 @@ use crate::database::Database;
 use crate::harness::{Api, REPORT, Ran, Served, Server, figure, program, run, same, serve};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
-const BODY: &str = r#"{"observations":[{"indicator":"ioffice.documents.outgoing","unit":"new-unit","period":"2021-11","value":7}]}"#;
+const BODY: &str = concat!(
+    r#"{"observations":[{"indicator":"ioffice.documents.outgoing","unit":"new-unit","#,
+    r#""period":"2021-11","value":7}]}"#,
+);
 
 /// A folder with ledgers and archives.
 struct Place(TempDir);
@@ -79,7 +82,9 @@ impl Place {
         catalogue["indicators"][0]["name"]["en"] = json!("renamed, \"quoted\"");
         api.put("catalogue", &catalogue).expect(200);
         api.send("POST", "periods/2021-10/close?force=true&reason=reported", &[], None).expect(200);
-        let corrected = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n";
+        let corrected = "indicator,unit,period,value\n\
+                         ioffice.documents.outgoing,travinh,2021-10,23442\n\
+                         ioffice.documents.signed,travinh,2021-10,null\n";
         api.post_csv("observations?reason=counted+again", corrected).expect(201);
         api.send("POST", "periods/2021-10/reopen?reason=again", &[], None).expect(200);
         api.send(
@@ -98,7 +103,11 @@ impl Place {
                 .to_string()
         };
         let target = |code: &str, note: &str| {
-            json!({ "code": code, "measure": "ioffice.documents.signed_rate", "value": "1", "note": { "vi": note } }).to_string()
+            json!({
+                "code": code, "measure": "ioffice.documents.signed_rate", "value": "1",
+                "note": { "vi": note },
+            })
+            .to_string()
         };
         declare(
             &address,
@@ -680,7 +689,12 @@ fn an_export_overwrites_no_file_and_leaves_no_partial_file() {
     assert_eq!(std::fs::read_to_string(place.path("there.zip")).unwrap(), "something");
     // A ledger that was tampered with: its archive could not be imported.
     let ledger = rusqlite::Connection::open(place.path("eventful.db")).unwrap();
-    ledger.execute_batch("DROP TRIGGER observations_keep; UPDATE observations SET mantissa = 1 WHERE revision = 7 AND mantissa IS NOT NULL").unwrap();
+    ledger
+        .execute_batch(
+            "DROP TRIGGER observations_keep; UPDATE observations SET mantissa = 1 \
+             WHERE revision = 7 AND mantissa IS NOT NULL",
+        )
+        .unwrap();
     drop(ledger);
     let before = place.files();
     let told = run(&["export", &place.name("new.zip"), "--database", &address]);
@@ -766,7 +780,11 @@ fn the_tidy_table_equals_the_series_point_by_point() {
         ],
     );
     server.record("p.b", &[(OUTGOING, "2021-10", 8), (OUTGOING, "2021-12", 9)]);
-    server.post(&json!({ "observations": [figure("ioffice.documents.signed_rate", "p.b", "2021-11", "78.950")] })).expect(201);
+    server
+        .post(&json!({ "observations": [
+        figure("ioffice.documents.signed_rate", "p.b", "2021-11", "78.950"),
+    ] }))
+        .expect(201);
     run(&["export", "--tidy", &place.name("tidy.zip"), "--database", &server.address()]).expect(0);
     let (header, rows) = table(&unzipped_file(&place.path("tidy.zip"), "figures.csv"));
     let measures: BTreeSet<String> = rows.iter().map(|row| row["measure"].clone()).collect();

@@ -195,7 +195,10 @@ impl History {
                 _ => json!(self.dice.below(60)),
             };
             if seen.insert((indicator.clone(), unit.clone(), month.clone(), members.to_string())) {
-                figures.push(json!({ "indicator": indicator, "unit": unit, "period": month, "value": value, "dimensions": members }));
+                figures.push(json!({
+                    "indicator": indicator, "unit": unit, "period": month, "value": value,
+                    "dimensions": members,
+                }));
             }
         }
         let mut body = json!({ "observations": figures });
@@ -224,7 +227,9 @@ impl History {
         let mut unit = self.units[place].clone();
         let mut put = Vec::new();
         let code = format!("{}{}", self.dice.pick(&["p.a.m", "p.z", "p.0"]), self.number);
-        let name = json!({ "vi": format!("Đơn vị {}", self.number), "en": format!("Unit {}", self.number) });
+        let name = json!({
+            "vi": format!("Đơn vị {}", self.number), "en": format!("Unit {}", self.number),
+        });
         let what = match self.dice.below(3) {
             0 => {
                 unit["name"] = name;
@@ -234,12 +239,18 @@ impl History {
             1 if unit["valid_to"].is_null() && unit["code"] != "p" => {
                 unit["valid_to"] = json!("2021-07-31");
                 unit["successors"] = json!([code]);
-                put.push(json!({ "code": code, "parent": unit["parent"], "name": name, "valid_from": "2021-08-01" }));
+                put.push(json!({
+                    "code": code, "parent": unit["parent"], "name": name,
+                    "valid_from": "2021-08-01",
+                }));
                 put.push(unit);
                 "successor"
             }
             _ => {
-                put.push(json!({ "code": code, "parent": if code.starts_with("p.a.") { "p.a" } else { "p" }, "name": name }));
+                put.push(json!({
+                    "code": code, "parent": if code.starts_with("p.a.") { "p.a" } else { "p" },
+                    "name": name,
+                }));
                 "unit"
             }
         };
@@ -269,12 +280,17 @@ impl History {
                 add(
                     &mut catalogue,
                     "indicators",
-                    json!({ "code": "x.n", "kind": kind, "unit_of_measure": "count", "decimals": 1 }),
+                    json!({
+                        "code": "x.n", "kind": kind, "unit_of_measure": "count", "decimals": 1,
+                    }),
                 );
                 add(
                     &mut catalogue,
                     "kpis",
-                    json!({ "code": "x.k", "formula": "x.n / ioffice.documents.outgoing", "unit_of_measure": "ratio" }),
+                    json!({
+                        "code": "x.k", "formula": "x.n / ioffice.documents.outgoing",
+                        "unit_of_measure": "ratio",
+                    }),
                 );
                 self.indicators.push("x.n".to_owned());
                 "indicator"
@@ -288,7 +304,10 @@ impl History {
                 "formula"
             }
             2 => {
-                let rule = json!({ "code": format!("x.r{number}"), "check": "ioffice.documents.signed >= 20", "rolled_up": self.dice.below(2) == 0 });
+                let rule = json!({
+                    "code": format!("x.r{number}"), "check": "ioffice.documents.signed >= 20",
+                    "rolled_up": self.dice.below(2) == 0,
+                });
                 add(&mut catalogue, "rules", rule);
                 "rule"
             }
@@ -554,11 +573,8 @@ fn every_as_of_response_names_the_past_revision() {
             revision,
             "{path}"
         );
-        assert_eq!(
-            server.read(&with(path, "as_of", receipts[1]["recorded_at"].as_str().unwrap()))["revision"],
-            revision,
-            "{path}"
-        );
+        let at = receipts[1]["recorded_at"].as_str().unwrap();
+        assert_eq!(server.read(&with(path, "as_of", at))["revision"], revision, "{path}");
         assert_eq!(
             server.read(&with(path, "min_revision", &revision.to_string()))["revision"],
             revision + 1,
@@ -816,11 +832,23 @@ fn a_corrected_figure_and_a_renamed_unit_are_read_as_they_were() {
     let server = Server::start();
     server.put_units(&json!([{ "code": "u", "name": { "en": "Old" } }]));
     let first = server
-        .post(&json!({ "observations": [figure(OUTGOING, "u", "2021-10", 10), figure(SIGNED, "u", "2021-10", 4), figure(RATE, "u", "2021-10", "41.0")] }))
+        .post(&json!({ "observations": [
+            figure(OUTGOING, "u", "2021-10", 10),
+            figure(SIGNED, "u", "2021-10", 4),
+            figure(RATE, "u", "2021-10", "41.0"),
+        ] }))
         .expect(201);
     let then = first["revision"].as_i64().unwrap();
     server.put_units(&json!([{ "code": "u", "name": { "en": "New" } }, { "code": "a" }]));
-    server.post(&json!({ "reason": "recount", "observations": [figure(OUTGOING, "u", "2021-10", 20), figure(RATE, "u", "2021-10", Value::Null)] })).expect(201);
+    server
+        .post(&json!({
+            "reason": "recount",
+            "observations": [
+                figure(OUTGOING, "u", "2021-10", 20),
+                figure(RATE, "u", "2021-10", Value::Null),
+            ],
+        }))
+        .expect(201);
     let mut catalogue = server.read("catalogue");
     let kpi = catalogue["kpis"]
         .as_array_mut()

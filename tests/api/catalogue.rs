@@ -47,17 +47,26 @@ fn a_new_indicator_a_kpi_and_a_rule_can_be_used_at_once() {
     add(
         &mut catalogue,
         "indicators",
-        json!({ "code": "park.benches", "kind": "stock", "unit_of_measure": "count", "name": { "vi": "Ghế", "en": "Benches" } }),
+        json!({
+            "code": "park.benches", "kind": "stock", "unit_of_measure": "count",
+            "name": { "vi": "Ghế", "en": "Benches" },
+        }),
     );
     add(
         &mut catalogue,
         "indicators",
-        json!({ "code": "park.rain", "kind": "average", "unit_of_measure": "mm", "decimals": 2, "may_be_negative": true }),
+        json!({
+            "code": "park.rain", "kind": "average", "unit_of_measure": "mm", "decimals": 2,
+            "may_be_negative": true,
+        }),
     );
     add(
         &mut catalogue,
         "kpis",
-        json!({ "code": "park.benches_per_document", "formula": "park.benches / ioffice.documents.outgoing", "unit_of_measure": "ratio" }),
+        json!({
+            "code": "park.benches_per_document",
+            "formula": "park.benches / ioffice.documents.outgoing", "unit_of_measure": "ratio",
+        }),
     );
     add(
         &mut catalogue,
@@ -68,7 +77,10 @@ fn a_new_indicator_a_kpi_and_a_rule_can_be_used_at_once() {
     has(&answer, &json!({ "revision": revision + 1, "version": 2 }));
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     let receipt = server
-        .post(&json!({ "observations": [figure("park.benches", "travinh", "2021-10", 5), figure("park.rain", "travinh", "2021-10", "-0.25")] }))
+        .post(&json!({ "observations": [
+            figure("park.benches", "travinh", "2021-10", 5),
+            figure("park.rain", "travinh", "2021-10", "-0.25"),
+        ] }))
         .expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
     has(
@@ -182,7 +194,12 @@ fn a_catalogue_made_from_an_older_version_is_a_conflict() {
 fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
-    let observation = |indicator: &str, members: Value, value: Value| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": value, "dimensions": members });
+    let observation = |indicator: &str, members: Value, value: Value| {
+        json!({
+            "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": value,
+            "dimensions": members,
+        })
+    };
     let body = json!({ "observations": [
         observation("igate.dossiers.received", json!({ "channel": "online" }), json!(3)),
         observation("radio.own_programme.minutes_per_day", json!({}), json!("27.5")),
@@ -290,12 +307,18 @@ fn every_fault_of_a_catalogue_is_named_at_once() {
     add(
         &mut faulty,
         "indicators",
-        json!({ "code": "x.b", "kind": "flow", "unit_of_measure": "count", "dimensions": [{ "code": "no_such" }] }),
+        json!({
+            "code": "x.b", "kind": "flow", "unit_of_measure": "count",
+            "dimensions": [{ "code": "no_such" }],
+        }),
     );
     add(
         &mut faulty,
         "kpis",
-        json!({ "code": "x.k", "formula": "ioffice.documents.signed / / 2", "unit_of_measure": "percent" }),
+        json!({
+            "code": "x.k", "formula": "ioffice.documents.signed / / 2",
+            "unit_of_measure": "percent",
+        }),
     );
     add(
         &mut faulty,
@@ -351,7 +374,10 @@ fn an_error_rule_refuses_the_submission_that_breaks_it() {
     server.put("catalogue", &catalogue).expect(200);
     server.record("travinh", &[(OUTGOING, "2021-10", 4)]);
     let revision = server.revision();
-    let body = json!({ "observations": [figure("ioffice.documents.signed", "travinh", "2021-10", 5), figure(OUTGOING, "travinh", "2021-09", 1)] });
+    let body = json!({ "observations": [
+        figure("ioffice.documents.signed", "travinh", "2021-10", 5),
+        figure(OUTGOING, "travinh", "2021-09", 1),
+    ] });
     let problem = server.post(&body).problem(422);
     assert_eq!(problem["errors"][0]["code"], "rule_broken");
     assert_eq!(server.revision(), revision);
@@ -384,11 +410,16 @@ fn a_break_in_the_definition_ends_the_comparison() {
     let points = server.points("igate.dossiers.received", "travinh", "2022-07", "2022-09");
     has(
         &points[1],
-        &json!({ "value": 12, "delta": null, "delta_reason": "definition_changed", "like_for_like_delta_reason": "definition_changed" }),
+        &json!({
+            "value": 12, "delta": null, "delta_reason": "definition_changed",
+            "like_for_like_delta_reason": "definition_changed",
+        }),
     );
     has(
         &points[2],
-        &json!({ "value": 15, "delta": 3, "delta_percent": 25, "year_delta_reason": "definition_changed" }),
+        &json!({
+            "value": 15, "delta": 3, "delta_percent": 25, "year_delta_reason": "definition_changed",
+        }),
     );
     server.record(
         "travinh",

@@ -69,14 +69,20 @@ fn a_month_or_the_months_of_a_wider_period_are_closed_and_reopened() {
         let answer = close(&server, period);
         assert_eq!(
             answer,
-            json!({ "recorded": true, "revision": revision + 1, "revision_hash": server.hash(), "periods": all, "closed": true, "changed": all }),
+            json!({
+                "recorded": true, "revision": revision + 1, "revision_hash": server.hash(),
+                "periods": all, "closed": true, "changed": all,
+            }),
             "{period}"
         );
         assert_eq!(closed(&server), all, "{period}");
         let answer = reopen(&server, period);
         assert_eq!(
             answer,
-            json!({ "recorded": true, "revision": revision + 2, "revision_hash": server.hash(), "periods": all, "closed": false, "changed": all }),
+            json!({
+                "recorded": true, "revision": revision + 2, "revision_hash": server.hash(),
+                "periods": all, "closed": false, "changed": all,
+            }),
             "{period}"
         );
         assert_eq!(closed(&server), [""; 0], "{period}");
@@ -91,12 +97,18 @@ fn closing_a_closed_month_changes_nothing() {
     for _ in 0..2 {
         assert_eq!(
             close(&server, "2021-08"),
-            json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "periods": ["2021-08"], "closed": true, "changed": [] })
+            json!({
+                "recorded": false, "revision": revision, "revision_hash": server.hash(),
+                "periods": ["2021-08"], "closed": true, "changed": [],
+            })
         );
     }
     assert_eq!(
         reopen(&server, "2021-07"),
-        json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "periods": ["2021-07"], "closed": false, "changed": [] })
+        json!({
+            "recorded": false, "revision": revision, "revision_hash": server.hash(),
+            "periods": ["2021-07"], "closed": false, "changed": [],
+        })
     );
     assert_eq!(server.revision(), revision);
     // Closing the quarter only closes its other months; this month stays closed since the first
@@ -135,9 +147,15 @@ fn a_month_that_has_not_begun_is_neither_closed_nor_reopened() {
 
 /// Two units that report the outgoing documents of each month.
 fn reporting_units(server: &Server) {
-    server.put_units(&json!([{ "code": "p" }, { "code": "p.a", "kind": "commune", "name": { "vi": "Xã A" }, "parent": "p" }, { "code": "p.b", "kind": "commune", "parent": "p" }]));
+    server.put_units(&json!([
+        { "code": "p" },
+        { "code": "p.a", "kind": "commune", "name": { "vi": "Xã A" }, "parent": "p" },
+        { "code": "p.b", "kind": "commune", "parent": "p" },
+    ]));
     let mut catalogue = server.read("catalogue");
-    catalogue["expectations"] = json!([{ "code": "monthly", "measures": [OUTGOING, SIGNED], "unit_kinds": ["commune"], "due_day": 5 }]);
+    catalogue["expectations"] = json!([{
+        "code": "monthly", "measures": [OUTGOING, SIGNED], "unit_kinds": ["commune"], "due_day": 5,
+    }]);
     server.put("catalogue", &catalogue).expect(200);
 }
 
@@ -249,10 +267,8 @@ fn an_invalid_period_or_reason_is_refused() {
         assert_eq!(server.post_bytes(path, JSON, b"").status, 404, "{path}");
     }
     for method in ["GET", "PUT", "DELETE"] {
-        assert_eq!(
-            server.send(method, "periods/2021-10/close?force=true", &[], None).problem(405)["status"],
-            405
-        );
+        let refused = server.send(method, "periods/2021-10/close?force=true", &[], None);
+        assert_eq!(refused.problem(405)["status"], 405);
     }
     assert_eq!(server.post_bytes("periods", JSON, b"").status, 405);
     let sent = |body: &[u8]| server.post_bytes("periods/2021-10/close?force=true", JSON, body);
@@ -301,7 +317,10 @@ fn a_reason_is_given_in_the_query_or_in_the_body_or_omitted() {
         assert_eq!(revisions["revisions"][0]["reason"], listed["reason"]);
         has(
             &listed,
-            &json!({ "period": "2021-10", "closed": path.contains("/close"), "actor": "anonymous", "recorded_at": revisions["revisions"][0]["recorded_at"] }),
+            &json!({
+                "period": "2021-10", "closed": path.contains("/close"), "actor": "anonymous",
+                "recorded_at": revisions["revisions"][0]["recorded_at"],
+            }),
         );
         listed["reason"].clone()
     };
@@ -352,7 +371,11 @@ fn every_figure_of_a_closed_month_is_named_and_nothing_is_recorded_without_a_rea
         assert_eq!(server.post_bytes(path, JSON, null.to_string().as_bytes()).faults(409), places);
     }
     let csv = format!(
-        "\u{feff}indicator;unit;period;value\r\n{OUTGOING};travinh;2021-09;1\r\n\r\n{OUTGOING};travinh;2021-10;2\r\n{OUTGOING};travinh;2021-11;\r\n{SIGNED};tv.cdc;2021-12;null\r\n"
+        "\u{feff}indicator;unit;period;value\r\n\
+         {OUTGOING};travinh;2021-09;1\r\n\
+         \r\n\
+         {OUTGOING};travinh;2021-10;2\r\n\
+         {OUTGOING};travinh;2021-11;\r\n{SIGNED};tv.cdc;2021-12;null\r\n"
     );
     for path in [
         "observations",
@@ -423,10 +446,14 @@ fn with_a_reason_a_figure_of_a_closed_month_changes_and_the_reason_is_kept() {
     for (figure, receipt) in history[1..].iter().zip([&receipt, &second]) {
         has(
             figure,
-            &json!({ "actor": "anonymous", "recorded_at": receipt["recorded_at"], "revision": receipt["revision"], "submission": receipt["submission"] }),
+            &json!({
+                "actor": "anonymous", "recorded_at": receipt["recorded_at"],
+                "revision": receipt["revision"], "submission": receipt["submission"],
+            }),
         );
     }
-    let revisions = server.read(&format!("revisions?after={}", receipt["revision"].as_i64().unwrap() - 2))["revisions"].clone();
+    let before = receipt["revision"].as_i64().unwrap() - 2;
+    let revisions = server.read(&format!("revisions?after={before}"))["revisions"].clone();
     let told: Vec<(&Value, &Value)> = revisions
         .as_array()
         .unwrap()
@@ -443,7 +470,10 @@ fn with_a_reason_a_figure_of_a_closed_month_changes_and_the_reason_is_kept() {
     );
     has(
         &revisions[0],
-        &json!({ "periods": ["2021-10"], "submission": null, "counts": null, "source": null, "units": [], "catalogue_version": null }),
+        &json!({
+            "periods": ["2021-10"], "submission": null, "counts": null, "source": null, "units": [],
+            "catalogue_version": null,
+        }),
     );
     has(&revisions[1], &json!({ "periods": [], "submission": receipt["submission"] }));
     // After reopening, figures are accepted without a reason.
@@ -564,7 +594,8 @@ fn an_import_into_a_closed_month_needs_a_reason_too() {
         file.to_str().unwrap().to_owned()
     };
     let mixed = format!(
-        "indicator,unit,period,value\n{OUTGOING},travinh,2021-09,1\n{OUTGOING},travinh,2021-10,2\n{SIGNED},travinh,2021-10,1\n"
+        "indicator,unit,period,value\n\
+         {OUTGOING},travinh,2021-09,1\n{OUTGOING},travinh,2021-10,2\n{SIGNED},travinh,2021-10,1\n"
     );
     let (csv, json) = (
         write("mixed.csv", &mixed),
@@ -711,7 +742,12 @@ fn the_months_are_listed_as_they_are_and_as_they_came_to_be() {
     server.post_bytes("periods/2021-11/reopen", JSON, br#"{"reason":"=1+1"}"#).expect(200);
     server.post_bytes("periods/2021-11/close?force=true", JSON, b"").expect(200);
     let revision = server.revision();
-    let row = |month: &str, closed: bool, revision: i64, reason: Value| json!({ "period": month, "closed": closed, "revision": revision, "actor": "anonymous", "reason": reason });
+    let row = |month: &str, closed: bool, revision: i64, reason: Value| {
+        json!({
+            "period": month, "closed": closed, "revision": revision, "actor": "anonymous",
+            "reason": reason,
+        })
+    };
     let check = |path: &str, expected: &[Value]| {
         let found = server.read(path);
         let list = found["periods"].as_array().unwrap();

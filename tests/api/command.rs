@@ -14,7 +14,9 @@ use serde_json::json;
 use crate::harness::{Demo, REPORT, Served, has, program, run};
 use crate::home::Home;
 
-const CLEAN: &str = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\nioffice.documents.signed,travinh,2021-10,3\n";
+const CLEAN: &str = "indicator,unit,period,value\n\
+                     ioffice.documents.outgoing,travinh,2021-10,4\n\
+                     ioffice.documents.signed,travinh,2021-10,3\n";
 
 /// Writes a file into the folder of a test and returns its path.
 fn file(home: &Home, name: &str, text: &str) -> String {
@@ -102,7 +104,8 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
     let faulty = file(
         &home,
         "faulty.csv",
-        "indicator,unit,period,value\nno.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n",
+        "indicator,unit,period,value\n\
+         no.such,travinh,2021-10,4\nioffice.documents.outgoing,travinh,2021-13,x\n",
     );
     let found = run(&["check", &faulty, &clean, "--lang", "en"]).expect(1);
     for place in [
@@ -113,7 +116,9 @@ fn check_names_faults_and_contradictions_and_records_nothing() {
     ] {
         assert!(found.contains(place), "{place} is not in\n{found}");
     }
-    let body = json!({ "observations": [{ "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1 }] });
+    let body = json!({ "observations": [{
+        "indicator": "no.such", "unit": "travinh", "period": "2021-10", "value": 1,
+    }] });
     let found = run(&["check", &file(&home, "faulty.json", &body.to_string())]).expect(1);
     assert!(found.contains("/observations/0/indicator"), "{found}");
     // With a ledger its figures count, and it is not changed.
@@ -147,7 +152,13 @@ fn import_records_a_file_whole_or_not_at_all_and_counts() {
         "first",
     ])
     .expect(0);
-    assert!(first.contains("90 figures in 1 submission(s): 90 created, 0 revised, 0 unchanged, 0 withdrawn; 3 finding(s)"), "{first}");
+    assert!(
+        first.contains(
+            "90 figures in 1 submission(s): 90 created, 0 revised, 0 unchanged, 0 \
+             withdrawn; 3 finding(s)"
+        ),
+        "{first}"
+    );
     let again = run(&["import", &report, "--database", &address]).expect(0);
     assert!(again.contains("in 0 submission(s): 0 created, 0 revised, 90 unchanged"), "{again}");
     let faulty = file(
@@ -424,7 +435,10 @@ fn a_ledger_of_a_newer_program_exits_with_3_and_is_unchanged() {
     let path = home.path().join("ledger.db");
     let mut ledger = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     ledger
-        .batch_execute("INSERT INTO __diesel_schema_migrations (version, run_on) VALUES ('20990101000000', CURRENT_TIMESTAMP); PRAGMA wal_checkpoint(TRUNCATE)")
+        .batch_execute(
+            "INSERT INTO __diesel_schema_migrations (version, run_on) VALUES \
+             ('20990101000000', CURRENT_TIMESTAMP); PRAGMA wal_checkpoint(TRUNCATE)",
+        )
         .unwrap();
     drop(ledger);
     let before = std::fs::read(&path).unwrap();

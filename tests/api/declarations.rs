@@ -40,15 +40,20 @@ fn codes(api: &Api, path: &str) -> Vec<String> {
 #[track_caller]
 fn in_force(api: &Api, measure: &str, unit: &str, month: &str) -> Value {
     let found = api.read(&format!("scorecard?unit={unit}&period={month}"));
-    found["rows"].as_array().unwrap().iter().find(|row| row["measure"] == measure).unwrap()["target"].clone()
+    let mut rows = found["rows"].as_array().unwrap().iter();
+    rows.find(|row| row["measure"] == measure).unwrap()["target"].clone()
 }
 
 #[test]
 fn putting_back_a_get_response_changes_nothing() {
     let server = Server::start();
     let put = json!([
-        { "code": "b", "measure": "igate.dossiers.online_rate{ service_level = 4 }", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50", "source": { "vi": "Kế hoạch", "en": "" }, "note": { "en": "A \"note\"" } },
-        { "code": "a", "measure": RATE, "value": 95 }
+        {
+            "code": "b", "measure": "igate.dossiers.online_rate{ service_level = 4 }",
+            "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50",
+            "source": { "vi": "Kế hoạch", "en": "" }, "note": { "en": "A \"note\"" },
+        },
+        { "code": "a", "measure": RATE, "value": 95 },
     ]);
     let revision = server.revision();
     let answer = targets(&server, &put).expect(200);
@@ -62,7 +67,11 @@ fn putting_back_a_get_response_changes_nothing() {
     );
     has(
         &read["targets"][1],
-        &json!({ "code": "b", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50", "source": { "vi": "Kế hoạch", "en": "" }, "note": { "vi": "", "en": "A \"note\"" }, "set_in": "targets" }),
+        &json!({
+            "code": "b", "unit": "travinh", "from": "2021-01", "to": "2021-12", "value": "80.50",
+            "source": { "vi": "Kế hoạch", "en": "" }, "note": { "vi": "", "en": "A \"note\"" },
+            "set_in": "targets",
+        }),
     );
     // The targets of the catalogue follow, in its order.
     let catalogue = server.read("catalogue");
@@ -73,7 +82,13 @@ fn putting_back_a_get_response_changes_nothing() {
         has(one, other);
         assert_eq!(one["set_in"], "catalogue");
     }
-    let texts = json!([{ "code": "n", "measure": OUTGOING, "unit": "travinh", "from": "2021-09", "to": "2021-10", "text": "Mất điện\r\n\"hai\" ngày" }, note("m", "tv.cdc", "2021-10", "x")]);
+    let texts = json!([
+        {
+            "code": "n", "measure": OUTGOING, "unit": "travinh", "from": "2021-09", "to": "2021-10",
+            "text": "Mất điện\r\n\"hai\" ngày",
+        },
+        note("m", "tv.cdc", "2021-10", "x"),
+    ]);
     has(&notes(&server, &texts).expect(200), &json!({ "revision": revision + 2 }));
     let read_notes = server.read("annotations");
     assert_eq!(read_notes["annotations"], json!([texts[1], texts[0]]), "by code");
@@ -88,14 +103,24 @@ fn putting_back_a_get_response_changes_nothing() {
     // An empty list changes nothing either.
     assert_eq!(
         targets(&server, &json!([])).expect(200),
-        json!({ "recorded": false, "revision": revision + 2, "revision_hash": server.hash(), "targets": [] })
+        json!({
+            "recorded": false, "revision": revision + 2, "revision_hash": server.hash(),
+            "targets": [],
+        })
     );
 }
 
 #[test]
 fn a_declaration_is_replaced_or_removed_by_its_code() {
     let server = Server::start();
-    targets(&server, &json!([{ "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "90", "note": { "en": "first" } }])).expect(200);
+    targets(
+        &server,
+        &json!([{
+            "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "90",
+            "note": { "en": "first" },
+        }]),
+    )
+    .expect(200);
     assert_eq!(in_force(&server, RATE, "travinh", "2020-12"), Value::Null);
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), 90);
     targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 85.5 }])).expect(200);
@@ -110,7 +135,10 @@ fn a_declaration_is_replaced_or_removed_by_its_code() {
     let answer = targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
     assert_eq!(
         answer,
-        json!({ "recorded": true, "revision": revision + 1, "revision_hash": server.hash(), "targets": [] })
+        json!({
+            "recorded": true, "revision": revision + 1, "revision_hash": server.hash(),
+            "targets": [],
+        })
     );
     assert_eq!(in_force(&server, RATE, "travinh", "2021-10"), Value::Null);
     assert!(!codes(&server, "targets").contains(&"t".to_owned()));
@@ -146,7 +174,14 @@ fn a_declaration_with_a_catalogue_code_overrides_it_until_removed() {
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 100);
     // The replacement may cover fewer units and months; the target of the catalogue then does not
     // apply elsewhere either.
-    targets(&server, &json!([{ "code": "igate.clearance_rate_100", "measure": CLEARANCE, "unit": "travinh", "from": "2021-10", "value": 70 }])).expect(200);
+    targets(
+        &server,
+        &json!([{
+            "code": "igate.clearance_rate_100", "measure": CLEARANCE, "unit": "travinh",
+            "from": "2021-10", "value": 70,
+        }]),
+    )
+    .expect(200);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-10"), 70);
     assert_eq!(in_force(&server, CLEARANCE, "travinh", "2021-09"), Value::Null);
     assert_eq!(in_force(&server, CLEARANCE, "bentre", "2021-10"), Value::Null);
@@ -178,10 +213,16 @@ fn every_fault_is_named_at_once_and_nothing_is_changed() {
             { "code": "Bad Code", "measure": RATE, "value": 1 },
             { "code": "unit", "measure": RATE, "unit": "nowhere", "value": 1 },
             { "code": "measure", "measure": "no.such", "value": 1 },
-            { "code": "member", "measure": "igate.dossiers.online_rate{service_level=9}", "value": 1 },
+            {
+                "code": "member", "measure": "igate.dossiers.online_rate{service_level=9}",
+                "value": 1,
+            },
             { "code": "months", "measure": RATE, "from": "2021-12", "to": "2021-11", "value": 1 },
-            { "code": "many", "measure": "no.such", "unit": "nowhere", "from": "2021-13", "to": "x", "value": "much" },
-            { "code": "gone", "value": null }
+            {
+                "code": "many", "measure": "no.such", "unit": "nowhere", "from": "2021-13",
+                "to": "x", "value": "much",
+            },
+            { "code": "gone", "value": null },
         ]),
     )
     .faults(422);
@@ -203,10 +244,16 @@ fn every_fault_is_named_at_once_and_nothing_is_changed() {
         &server,
         &json!([
             note("ok", "travinh", "2021-10", "x"),
-            { "code": "Bad Code", "measure": "no.such", "unit": "nowhere", "from": "2021-13", "to": "x", "text": " " },
+            {
+                "code": "Bad Code", "measure": "no.such", "unit": "nowhere", "from": "2021-13",
+                "to": "x", "text": " ",
+            },
             note("long", "travinh", "2021-10", &"ă".repeat(1_001)),
-            { "code": "months", "unit": "travinh", "from": "2021-12", "to": "2021-11", "text": "x" },
-            { "code": "gone", "text": null }
+            {
+                "code": "months", "unit": "travinh", "from": "2021-12", "to": "2021-11",
+                "text": "x",
+            },
+            { "code": "gone", "text": null },
         ]),
     )
     .faults(422);
@@ -232,7 +279,17 @@ fn entries_of_the_wrong_shape_are_named_each_in_its_place() {
     let found = server
         .put(
             "targets",
-            &json!({ "targets": [{ "code": "a", "measure": RATE, "value": 1 }, 7, { "code": "b", "value": 1 }, { "code": "a", "measure": RATE, "value": 2 }, { "code": "c", "measure": RATE, "value": 1, "colour": "red" }, { "code": "d", "measure": RATE, "value": [] }], "colours": 1 }),
+            &json!({
+                "targets": [
+                    { "code": "a", "measure": RATE, "value": 1 },
+                    7,
+                    { "code": "b", "value": 1 },
+                    { "code": "a", "measure": RATE, "value": 2 },
+                    { "code": "c", "measure": RATE, "value": 1, "colour": "red" },
+                    { "code": "d", "measure": RATE, "value": [] },
+                ],
+                "colours": 1,
+            }),
         )
         .faults(422);
     let expected = [
@@ -268,7 +325,10 @@ fn a_dry_run_checks_everything_and_changes_nothing() {
     let answer = server.put("targets?dry_run=true", &one).expect(200);
     assert_eq!(
         answer,
-        json!({ "recorded": false, "revision": revision, "revision_hash": server.hash(), "targets": [{ "code": "t", "measure": RATE, "value": "1" }] })
+        json!({
+            "recorded": false, "revision": revision, "revision_hash": server.hash(),
+            "targets": [{ "code": "t", "measure": RATE, "value": "1" }],
+        })
     );
     assert_eq!(
         server
@@ -344,9 +404,23 @@ fn every_version_can_be_read_and_the_revisions_name_them() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 80)]);
     let base = server.revision();
-    targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 80 }, { "code": "s", "measure": RATE, "unit": "tv.cdc", "value": 1 }])).expect(200);
+    targets(
+        &server,
+        &json!([
+            { "code": "t", "measure": RATE, "value": 80 },
+            { "code": "s", "measure": RATE, "unit": "tv.cdc", "value": 1 },
+        ]),
+    )
+    .expect(200);
     notes(&server, &json!([note("n", "travinh", "2021-10", "first")])).expect(200);
-    targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 90 }, { "code": "s", "measure": RATE, "unit": "tv.cdc", "value": 1 }])).expect(200);
+    targets(
+        &server,
+        &json!([
+            { "code": "t", "measure": RATE, "value": 90 },
+            { "code": "s", "measure": RATE, "unit": "tv.cdc", "value": 1 },
+        ]),
+    )
+    .expect(200);
     notes(&server, &json!([note("n", "travinh", "2021-10", "second")])).expect(200);
     targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
     notes(&server, &json!([{ "code": "n", "text": null }])).expect(200);
@@ -457,7 +531,11 @@ fn an_entity_tag_from_before_a_change_is_stale() {
 #[test]
 fn declarations_are_found_by_measure_unit_and_months_and_page_by_page() {
     let server = Server::start();
-    let target = |code: &str, measure: &str, unit: Value, from: Value, to: Value| json!({ "code": code, "measure": measure, "unit": unit, "from": from, "to": to, "value": 1 });
+    let target = |code: &str, measure: &str, unit: Value, from: Value, to: Value| {
+        json!({
+            "code": code, "measure": measure, "unit": unit, "from": from, "to": to, "value": 1,
+        })
+    };
     let list = json!([
         target("a", RATE, Value::Null, Value::Null, Value::Null),
         target("b", RATE, json!("travinh"), json!("2021-03"), json!("2021-05")),
@@ -473,8 +551,14 @@ fn declarations_are_found_by_measure_unit_and_months_and_page_by_page() {
     targets(&server, &list).expect(200);
     let texts = json!([
         note("a", "travinh", "2021-03", "x"),
-        { "code": "b", "measure": RATE, "unit": "tv.dost", "from": "2021-04", "to": "2021-06", "text": "x" },
-        { "code": "c", "measure": "igate.dossiers.online_rate{service_level=4}", "unit": "bentre", "from": "2021-05", "text": "x" }
+        {
+            "code": "b", "measure": RATE, "unit": "tv.dost", "from": "2021-04", "to": "2021-06",
+            "text": "x",
+        },
+        {
+            "code": "c", "measure": "igate.dossiers.online_rate{service_level=4}", "unit": "bentre",
+            "from": "2021-05", "text": "x",
+        },
     ]);
     notes(&server, &texts).expect(200);
     let found = |path: &str, parameters: &[(&str, &str)]| {
@@ -521,8 +605,14 @@ fn an_annotation_is_listed_at_the_points_of_its_measure_unit_and_months() {
     let texts = json!([
         { "code": "z", "unit": "p", "from": "2021-09", "to": "2021-10", "text": "everything" },
         { "code": "y", "measure": RECEIVED, "unit": "p", "from": "2021-10", "text": "received" },
-        { "code": "x", "measure": "igate.dossiers.received{channel=online}", "unit": "p", "from": "2021-10", "text": "online" },
-        { "code": "w", "measure": "igate.dossiers.online_rate", "unit": "p", "from": "2021-10", "to": "2021-11", "text": "rate" }
+        {
+            "code": "x", "measure": "igate.dossiers.received{channel=online}", "unit": "p",
+            "from": "2021-10", "text": "online",
+        },
+        {
+            "code": "w", "measure": "igate.dossiers.online_rate", "unit": "p", "from": "2021-10",
+            "to": "2021-11", "text": "rate",
+        },
     ]);
     notes(&server, &texts).expect(200);
     let beside = |measure: &str, unit: &str, from: &str, to: &str| -> Vec<Value> {
@@ -590,7 +680,10 @@ fn tables_are_safe_against_formulas() {
     let server = Server::start();
     targets(
         &server,
-        &json!([{ "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "-1.50", "source": { "vi": "=1+1", "en": "+1" } }]),
+        &json!([{
+            "code": "t", "measure": RATE, "unit": "travinh", "from": "2021-01", "value": "-1.50",
+            "source": { "vi": "=1+1", "en": "+1" },
+        }]),
     )
     .expect(200);
     notes(&server, &json!([note("n", "travinh", "2021-10", "@SUM(A1), \"x\"\nand more")]))
@@ -638,10 +731,22 @@ fn tables_are_safe_against_formulas() {
 fn declarations_survive_a_restart_and_are_in_the_chain_and_the_archive() {
     let server = Server::start();
     server.record("travinh", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 80)]);
-    targets(&server, &json!([{ "code": "t", "measure": RATE, "value": 80 }, { "code": "igate.clearance_rate_100", "measure": CLEARANCE, "value": 50 }]))
-        .expect(200);
+    targets(
+        &server,
+        &json!([
+            { "code": "t", "measure": RATE, "value": 80 },
+            { "code": "igate.clearance_rate_100", "measure": CLEARANCE, "value": 50 },
+        ]),
+    )
+    .expect(200);
     targets(&server, &json!([{ "code": "t", "value": null }])).expect(200);
-    targets(&server, &json!([{ "code": "t", "measure": RATE, "value": "85.50", "note": { "vi": "\"Ghi chú\",\r\n=1" } }])).expect(200);
+    targets(
+        &server,
+        &json!([{
+            "code": "t", "measure": RATE, "value": "85.50", "note": { "vi": "\"Ghi chú\",\r\n=1" },
+        }]),
+    )
+    .expect(200);
     notes(
         &server,
         &json!([
@@ -687,7 +792,13 @@ fn two_instances_see_each_others_declarations() {
         // The other server may not have seen it yet and still keeps it.
         let two = notes(&other, &json!([note(&format!("two{round}"), "travinh", "2021-10", "x")]))
             .expect(200);
-        let three = targets(&other, &json!([{ "code": format!("three{round}"), "measure": RATE, "unit": "travinh", "value": round }])).expect(200);
+        let three = targets(
+            &other,
+            &json!([{
+                "code": format!("three{round}"), "measure": RATE, "unit": "travinh", "value": round,
+            }]),
+        )
+        .expect(200);
         assert_eq!(
             (two["revision"].as_i64(), three["revision"].as_i64()),
             (one["revision"].as_i64().map(|n| n + 1), one["revision"].as_i64().map(|n| n + 2))
@@ -724,7 +835,13 @@ fn two_instances_see_each_others_declarations() {
 fn a_measure_is_recognised_in_every_notation() {
     let server = Server::start();
     let measure = "igate.dossiers.received{ service_level = 4 , channel = online }";
-    notes(&server, &json!([{ "code": "n", "measure": measure, "unit": "travinh", "from": "2021-10", "text": "x" }])).expect(200);
+    notes(
+        &server,
+        &json!([{
+            "code": "n", "measure": measure, "unit": "travinh", "from": "2021-10", "text": "x",
+        }]),
+    )
+    .expect(200);
     for written in [measure, "igate.dossiers.received{channel=online,service_level=4}"] {
         assert_eq!(codes(&server, &format!("annotations?measure={}", encoded(written))), ["n"]);
     }
@@ -746,7 +863,9 @@ fn a_catalogue_that_would_orphan_a_target_or_a_note_is_refused() {
         &json!([{ "code": "t", "measure": CLEARANCE, "unit": "travinh", "value": 90 }]),
     )
     .expect(200);
-    notes(&server, &json!([{ "code": "n", "measure": CLEARANCE, "unit": "travinh", "from": "2021-10", "text": "moved" }])).expect(200);
+    notes(&server, &json!([{
+        "code": "n", "measure": CLEARANCE, "unit": "travinh", "from": "2021-10", "text": "moved",
+    }])).expect(200);
     let mut catalogue = server.read("catalogue");
     for section in ["kpis", "targets"] {
         catalogue[section]

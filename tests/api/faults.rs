@@ -12,7 +12,8 @@ const OUTGOING: &str = "ioffice.documents.outgoing";
 fn a_submission_that_sqlite_refuses_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.db");
-    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON revisions WHEN NEW.reason = 'refuse me' BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    let refusal = "CREATE TRIGGER refusal BEFORE INSERT ON revisions WHEN NEW.reason = 'refuse me' \
+                   BEGIN SELECT RAISE(ABORT, 'refused'); END";
     refused_alone(&format!("sqlite://{}", file.display()), || {
         Connection::open(&file).unwrap().execute_batch(refusal).unwrap()
     });
@@ -22,8 +23,10 @@ fn a_submission_that_sqlite_refuses_fails_alone() {
 #[ignore = "needs PostgreSQL: ./tests/run"]
 fn a_submission_that_postgresql_refuses_fails_alone() {
     let database = Database::create();
-    let refusal = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
-        CREATE TRIGGER refusal BEFORE INSERT ON revisions FOR EACH ROW WHEN (NEW.reason = 'refuse me') EXECUTE FUNCTION refuse()";
+    let refusal = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE \
+                   EXCEPTION 'refused'; END $$;
+        CREATE TRIGGER refusal BEFORE INSERT ON revisions FOR EACH ROW WHEN (NEW.reason = 'refuse \
+        me') EXECUTE FUNCTION refuse()";
     refused_alone(&database.address, || drop(ask(&database.address, refusal).unwrap()));
 }
 
@@ -41,9 +44,15 @@ fn refused_alone(address: &str, plant: impl FnOnce()) {
                 scope.spawn(move || {
                     let refused = nth == month % 4;
                     let reason = if refused { "refuse me" } else { "take me" };
-                    let reply = api.post(&json!({ "reason": reason, "observations": [figure(OUTGOING, unit, period, 1)] }));
+                    let reply = api.post(&json!({
+                        "reason": reason, "observations": [figure(OUTGOING, unit, period, 1)],
+                    }));
                     if refused {
-                        assert!(!reply.text().contains("trigger") && !reply.text().contains("refused"), "{}", reply.text());
+                        assert!(
+                            !reply.text().contains("trigger") && !reply.text().contains("refused"),
+                            "{}",
+                            reply.text()
+                        );
                     }
                     (refused, reply.status)
                 })

@@ -89,16 +89,23 @@ fn a_merged_unit_has_the_sum_of_its_parts_and_no_break_at_the_boundary() {
     let points = today(&server, OUTGOING, "p.ab", "2021-05", "2021-07");
     has(
         &points[0],
-        &json!({ "value": 20, "coverage": 1.0, "origin": "rolled_up", "delta": null, "delta_reason": "no_prior" }),
+        &json!({
+            "value": 20, "coverage": 1.0, "origin": "rolled_up", "delta": null,
+            "delta_reason": "no_prior",
+        }),
     );
     has(
         &points[1],
-        &json!({ "value": 30, "coverage": 1.0, "delta": 10, "delta_percent": 50, "like_for_like_delta": 10, "like_for_like_coverage": 1.0 }),
+        &json!({
+            "value": 30, "coverage": 1.0, "delta": 10, "delta_percent": 50,
+            "like_for_like_delta": 10, "like_for_like_coverage": 1.0,
+        }),
     );
     // 40 - 30; 40 - 20 a year before.
     let july = json!({
-        "value": 40, "coverage": 1.0, "origin": "stated", "delta": 10, "delta_reason": null, "delta_percent": 33.333_333,
-        "like_for_like_delta": 10, "like_for_like_coverage": 1.0, "year_delta": 20, "year_delta_percent": 100
+        "value": 40, "coverage": 1.0, "origin": "stated", "delta": 10, "delta_reason": null,
+        "delta_percent": 33.333_333, "like_for_like_delta": 10, "like_for_like_coverage": 1.0,
+        "year_delta": 20, "year_delta_percent": 100,
     });
     has(&points[2], &july);
     // As reported, the unit begins in July and its predecessors end.
@@ -170,7 +177,10 @@ fn a_kpi_of_a_merged_unit_is_a_ratio_of_sums() {
     has(&points[0], &json!({ "value": 80, "origin": "computed", "coverage": 1.0 }));
     has(
         &points[1],
-        &json!({ "value": 90, "delta": 10, "delta_percent_reason": "not_applicable", "like_for_like_delta": 10 }),
+        &json!({
+            "value": 90, "delta": 10, "delta_percent_reason": "not_applicable",
+            "like_for_like_delta": 10,
+        }),
     );
     // The month before is known: 33 - (10 + 20).
     has(
@@ -202,7 +212,10 @@ fn a_part_without_a_figure_is_missing_from_the_coverage() {
     has(&points[1], &json!({ "value": 3, "coverage": 0.333_333 }));
     has(
         &points[2],
-        &json!({ "value": 9, "coverage": 0.666_667, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1 }),
+        &json!({
+            "value": 9, "coverage": 0.666_667, "delta": null, "delta_reason": "coverage_changed",
+            "like_for_like_delta": 1,
+        }),
     );
     has(
         &points[3],
@@ -232,10 +245,13 @@ fn mergers_over_three_generations_are_followed() {
         { "code": "p" },
         { "code": "p.a", "parent": "p", "valid_to": "2019-12-31", "successors": ["p.ab"] },
         { "code": "p.b", "parent": "p", "valid_to": "2019-12-31", "successors": ["p.ab"] },
-        { "code": "p.ab", "parent": "p", "valid_from": "2020-01-01", "valid_to": "2021-06-30", "successors": ["q.abc"] },
+        {
+            "code": "p.ab", "parent": "p", "valid_from": "2020-01-01", "valid_to": "2021-06-30",
+            "successors": ["q.abc"],
+        },
         { "code": "p.c", "parent": "p", "valid_to": "2021-06-30", "successors": ["q.abc"] },
         { "code": "q" },
-        { "code": "q.abc", "parent": "q", "valid_from": "2021-07-01" }
+        { "code": "q.abc", "parent": "q", "valid_from": "2021-07-01" },
     ]));
     server.record("p.a", &[(OUTGOING, "2019-12", 1)]);
     server.record("p.b", &[(OUTGOING, "2019-12", 2)]);
@@ -272,24 +288,31 @@ fn mergers_over_three_generations_are_followed() {
 
 #[test]
 fn an_ended_unit_has_no_values() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.x", "parent": "p", "valid_to": "2021-06-30" }, { "code": "p.y", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.x", "parent": "p", "valid_to": "2021-06-30" },
+        { "code": "p.y", "parent": "p" },
+    ]));
     server.record(
         "p.x",
         &[(OUTGOING, "2021-05", 5), (OUTGOING, "2021-06", 6), (SIGNED, "2021-06", 6)],
     );
     server.record("p.y", &[(OUTGOING, "2021-06", 7), (SIGNED, "2021-06", 1)]);
     let expected = json!({
-        "value": null, "origin": null, "coverage": 0.0, "delta": null, "delta_reason": "definition_changed", "like_for_like_delta_reason": "definition_changed",
-        "year_delta_reason": "definition_changed", "year_to_date": null, "year_to_date_reason": "definition_changed"
+        "value": null, "origin": null, "coverage": 0.0, "delta": null,
+        "delta_reason": "definition_changed", "like_for_like_delta_reason": "definition_changed",
+        "year_delta_reason": "definition_changed", "year_to_date": null,
+        "year_to_date_reason": "definition_changed",
     });
     has(&today(&server, OUTGOING, "p.x", "2021-06", "2021-06")[0], &expected);
     has(&server.point(OUTGOING, "p.x", "2021-06"), &json!({ "value": 6, "delta": 1 }));
     // What is not applicable stays so.
     has(
         &today(&server, RATE, "p.x", "2021-06", "2021-06")[0],
-        &json!({ "value": null, "delta_reason": "definition_changed", "delta_percent_reason": "not_applicable" }),
+        &json!({
+            "value": null, "delta_reason": "definition_changed",
+            "delta_percent_reason": "not_applicable",
+        }),
     );
     has(
         &today(&server, USERS, "p.x", "2021-06", "2021-06")[0],
@@ -336,9 +359,10 @@ fn a_unit_that_exists_in_the_month_uses_its_own_value() {
 
 #[test]
 fn merging_into_an_existing_unit_leaves_its_past_unchanged() {
-    let server = forest(
-        &json!([{ "code": "small", "valid_to": "2021-06-30", "successors": ["big"] }, { "code": "big" }]),
-    );
+    let server = forest(&json!([
+        { "code": "small", "valid_to": "2021-06-30", "successors": ["big"] },
+        { "code": "big" },
+    ]));
     server.record("small", &[(OUTGOING, "2021-06", 3)]);
     server.record("big", &[(OUTGOING, "2021-06", 10), (OUTGOING, "2021-07", 14)]);
     // It existed in June and has its own value.
@@ -353,10 +377,13 @@ fn merging_into_an_existing_unit_leaves_its_past_unchanged() {
 fn split(shares: Value) -> Value {
     json!([
         { "code": "p" },
-        { "code": "p.x", "parent": "p", "valid_to": "2021-06-30", "successors": ["p.u", "p.v"], "shares": shares },
+        {
+            "code": "p.x", "parent": "p", "valid_to": "2021-06-30", "successors": ["p.u", "p.v"],
+            "shares": shares,
+        },
         { "code": "p.u", "parent": "p", "valid_from": "2021-07-01" },
         { "code": "p.v", "parent": "p", "valid_from": "2021-07-01" },
-        { "code": "p.w", "parent": "p" }
+        { "code": "p.w", "parent": "p" },
     ])
 }
 
@@ -386,7 +413,9 @@ fn the_past_of_what_was_split_is_nobodys_unless_shares_are_declared() {
     has(&points[1], &json!({ "value": 120, "coverage": 1.0, "delta": 60, "delta_percent": 100 }));
     has(
         &points[2],
-        &json!({ "value": 130, "delta": 10, "delta_percent": 8.333_333, "like_for_like_delta": 10 }),
+        &json!({
+            "value": 130, "delta": 10, "delta_percent": 8.333_333, "like_for_like_delta": 10,
+        }),
     );
     let points = today(&server, OUTGOING, "p.v", "2021-05", "2021-07");
     has(&points[1], &json!({ "value": 80 }));
@@ -435,11 +464,17 @@ fn invalid_shares_are_refused() {
 #[test]
 fn shares_multiply_along_the_way_and_meet_again() {
     let server = forest(&json!([
-        { "code": "x", "valid_to": "2019-12-31", "successors": ["u", "v"], "shares": { "u": 0.25, "v": 0.75 } },
+        {
+            "code": "x", "valid_to": "2019-12-31", "successors": ["u", "v"],
+            "shares": { "u": 0.25, "v": 0.75 },
+        },
         { "code": "u", "valid_from": "2020-01-01", "valid_to": "2020-12-31", "successors": ["w"] },
-        { "code": "v", "valid_from": "2020-01-01", "valid_to": "2020-12-31", "successors": ["w", "z"], "shares": { "w": 0.2, "z": 0.8 } },
+        {
+            "code": "v", "valid_from": "2020-01-01", "valid_to": "2020-12-31",
+            "successors": ["w", "z"], "shares": { "w": 0.2, "z": 0.8 },
+        },
         { "code": "w", "valid_from": "2021-01-01" },
-        { "code": "z", "valid_from": "2021-01-01" }
+        { "code": "z", "valid_from": "2021-01-01" },
     ]));
     server.record("x", &[(OUTGOING, "2019-12", 1000)]);
     server.record("u", &[(OUTGOING, "2020-12", 40)]);
@@ -583,7 +618,8 @@ fn as_of_responses_use_the_units_of_that_day() {
     let scorecard = |as_of: &str| {
         let found = server
             .read(&format!("scorecard?unit=p.ab&period=2021-05&geography=current&as_of={as_of}"));
-        found["rows"].as_array().unwrap().iter().find(|row| row["measure"] == OUTGOING).unwrap()["value"].clone()
+        let mut rows = found["rows"].as_array().unwrap().iter();
+        rows.find(|row| row["measure"] == OUTGOING).unwrap()["value"].clone()
     };
     assert_eq!(
         (scorecard(&revision.to_string()), scorecard("2021-07-15T00:00:00Z")),
@@ -702,7 +738,10 @@ fn children_and_descendants_of_today_are_all_named() {
     let server = forest(&merger());
     server.record("p.a", &[(OUTGOING, "2021-06", 10)]);
     server.record("p.b", &[(OUTGOING, "2021-06", 20)]);
-    let found = server.read(&format!("series?measure={OUTGOING}&children_of=p&from=2021-06&to=2021-06&geography=current&layout=rows"));
+    let found = server.read(&format!(
+        "series?measure={OUTGOING}&children_of=p&from=2021-06&\
+         to=2021-06&geography=current&layout=rows"
+    ));
     let rows: Vec<(&str, &Value)> = found["rows"]
         .as_array()
         .unwrap()
@@ -725,9 +764,12 @@ fn the_last_of_a_line_has_the_trend_of_the_whole_that_it_became() {
         { "code": "p" },
         { "code": "p.a", "parent": "p", "valid_to": "2020-03-31", "successors": ["p.ab"] },
         { "code": "p.b", "parent": "p", "valid_to": "2020-03-31", "successors": ["p.ab"] },
-        { "code": "p.ab", "parent": "p", "valid_from": "2020-04-01", "valid_to": "2021-02-28", "successors": ["p.abc"] },
+        {
+            "code": "p.ab", "parent": "p", "valid_from": "2020-04-01", "valid_to": "2021-02-28",
+            "successors": ["p.abc"],
+        },
         { "code": "p.c", "parent": "p", "valid_to": "2021-02-28", "successors": ["p.abc"] },
-        { "code": "p.abc", "parent": "p", "valid_from": "2021-03-01" }
+        { "code": "p.abc", "parent": "p", "valid_from": "2021-03-01" },
     ]));
     let mut dice = Dice(2025);
     let mut figures = Vec::new();
@@ -781,11 +823,13 @@ fn a_part_of_what_was_split_has_its_share_of_every_figure_and_change() {
     let shares = json!({ "p.u": "0.25", "p.v": "0.75" });
     let server = forest(&json!([
         { "code": "p" },
-        unit("p.x", json!({ "valid_to": "2021-12-31", "successors": ["p.u", "p.v"], "shares": shares })),
+        unit("p.x", json!({
+            "valid_to": "2021-12-31", "successors": ["p.u", "p.v"], "shares": shares,
+        })),
         unit("p.x.a", json!({ "parent": "p.x", "valid_to": "2021-12-31" })),
         unit("p.x.b", json!({ "parent": "p.x", "valid_to": "2021-12-31" })),
         unit("p.u", json!({ "valid_from": "2022-01-01" })),
-        unit("p.v", json!({ "valid_from": "2022-01-01" }))
+        unit("p.v", json!({ "valid_from": "2022-01-01" })),
     ]));
     let mut dice = Dice(42);
     let mut figures = Vec::new();
@@ -844,11 +888,22 @@ fn annotations_of_predecessors_appear_in_a_units_past() {
         { "code": "ab", "valid_from": "2021-07-01" }
     ]));
     server.record("a", &[("ioffice.documents.outgoing", "2021-06", 4)]);
-    let note = |code: &str, unit: &str, from: &str, text: &str| json!({ "code": code, "unit": unit, "from": from, "text": text });
-    let notes = json!({ "annotations": [note("n", "a", "2021-06", "system down"), note("m", "ab", "2021-07", "merged"), note("later", "a", "2021-07", "gone")] });
+    let note = |code: &str, unit: &str, from: &str, text: &str| {
+        json!({
+            "code": code, "unit": unit, "from": from, "text": text,
+        })
+    };
+    let notes = json!({ "annotations": [
+        note("n", "a", "2021-06", "system down"),
+        note("m", "ab", "2021-07", "merged"),
+        note("later", "a", "2021-07", "gone"),
+    ] });
     server.put("annotations", &notes).expect(200);
     let beside = |geography: &str| {
-        let found = server.read(&format!("series?measure=ioffice.documents.outgoing&unit=ab&from=2021-06&to=2021-07&geography={geography}"));
+        let found = server.read(&format!(
+            "series?measure=ioffice.documents.outgoing&unit=ab&\
+             from=2021-06&to=2021-07&geography={geography}"
+        ));
         found["series"][0]["points"]
             .as_array()
             .unwrap()

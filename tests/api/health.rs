@@ -59,7 +59,10 @@ fn every_metric_has_the_service_prefix_and_changes_with_a_figure() {
     let recorded =
         |what: &str| server.metric(&format!("egov_kpi_recorded_total{{what=\"{what}\"}}"));
     let posts = || {
-        server.metric("egov_kpi_http_requests_total{method=\"POST\",route=\"/api/v1/observations\",status=\"201\"}")
+        server.metric(
+            "egov_kpi_http_requests_total{method=\"POST\",route=\"/api/v1/observations\",\
+             status=\"201\"}",
+        )
     };
     let before = (
         recorded("submissions"),

@@ -64,7 +64,12 @@ fn put_back(ledger: &Path, copy: &Path) {
     database.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     database.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
     let names = |kind: &str| -> Vec<(String, String)> {
-        let mut found = database.prepare("SELECT name, sql FROM main.sqlite_schema WHERE type = ?1 AND name NOT LIKE 'sqlite%'").unwrap();
+        let mut found = database
+            .prepare(
+                "SELECT name, sql FROM main.sqlite_schema WHERE type = ?1 \
+                 AND name NOT LIKE 'sqlite%'",
+            )
+            .unwrap();
         found
             .query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
@@ -174,7 +179,9 @@ fn every_answer_to_a_write_begins_with_whether_it_made_a_revision() {
         .unwrap()
         .push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
     let target = json!({ "targets": [{ "code": "t", "measure": OUTGOING, "value": "5" }] });
-    let note = json!({ "annotations": [{ "code": "n", "unit": "travinh", "from": "2021-10", "text": "x" }] });
+    let note = json!({ "annotations": [{
+        "code": "n", "unit": "travinh", "from": "2021-10", "text": "x",
+    }] });
     let writes = [
         ("POST", "observations", body.clone(), 201),
         ("PUT", "units", json!({ "units": [{ "code": "a" }] }).to_string(), 200),
@@ -302,10 +309,14 @@ fn a_ledger_restored_under_a_running_server_is_detected_and_lost_revisions_are_r
         let began = Instant::now();
         // The first write is compared in its transaction; lost figures are new to the ledger.
         if round % 2 == 0 {
-            let mut answer = one.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1)] }));
+            let mut answer = one.post(&json!({ "observations": [
+                figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1),
+            ] }));
             if answer.status == 503 {
                 eventually("taking figures again", Duration::from_secs(15), || {
-                    answer = one.post(&json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1)] }));
+                    answer = one.post(&json!({ "observations": [
+                        figure(OUTGOING, "travinh", "2021-10", i64::from(round) + 1),
+                    ] }));
                     answer.status != 503
                 });
             }

@@ -14,26 +14,42 @@ const READERS: [(&str, &str, &str, &str); 10] = [
         "POST",
         "observations",
         "application/json",
-        r#"{"source":{"kind":"x"},"reason":"r","observations":[{"indicator":"ioffice.documents.outgoing","dimensions":{},"unit":"travinh","period":"2021-10","value":"1"}]}"#,
+        concat!(
+            r#"{"source":{"kind":"x"},"reason":"r","#,
+            r#""observations":[{"indicator":"ioffice.documents.outgoing","dimensions":{},"#,
+            r#""unit":"travinh","period":"2021-10","value":"1"}]}"#,
+        ),
     ),
     ("POST", "observations?dry_run=true", "text/csv", REPORT),
     (
         "PUT",
         "units?dry_run=true",
         "application/json",
-        r#"{"units":[{"code":"x","kind":"agency","name":{"vi":"x","en":"x"},"parent":"travinh","valid_from":"2020-01-01","valid_to":null,"successors":[],"official_codes":[{"code":"1"}],"shares":{"x":1}}]}"#,
+        concat!(
+            r#"{"units":[{"code":"x","kind":"agency","name":{"vi":"x","en":"x"},"#,
+            r#""parent":"travinh","valid_from":"2020-01-01","valid_to":null,"successors":[],"#,
+            r#""official_codes":[{"code":"1"}],"shares":{"x":1}}]}"#,
+        ),
     ),
     (
         "PUT",
         "catalogue?dry_run=true",
         "application/json",
-        r#"{"systems":[],"dimensions":[{"code":"d","name":{"vi":"d","en":"d"},"members":[]}],"indicators":[],"kpis":[{"code":"a.b","name":{"vi":"x","en":"x"},"formula":"a.c / prev(a.d) ?? 1","unit_of_measure":"percent","direction":"higher"}],"rules":[],"targets":[],"expectations":[]}"#,
+        concat!(
+            r#"{"systems":[],"dimensions":[{"code":"d","name":{"vi":"d","en":"d"},"#,
+            r#""members":[]}],"indicators":[],"kpis":[{"code":"a.b","name":{"vi":"x","en":"x"},"#,
+            r#""formula":"a.c / prev(a.d) ?? 1","unit_of_measure":"percent","#,
+            r#""direction":"higher"}],"rules":[],"targets":[],"expectations":[]}"#,
+        ),
     ),
     (
         "PUT",
         "targets?dry_run=true",
         "application/json",
-        r#"{"targets":[{"code":"t","measure":"ioffice.documents.signed_rate","value":"80","unit":"travinh","from":"2021-01"}]}"#,
+        concat!(
+            r#"{"targets":[{"code":"t","measure":"ioffice.documents.signed_rate","value":"80","#,
+            r#""unit":"travinh","from":"2021-01"}]}"#,
+        ),
     ),
     (
         "PUT",
@@ -117,12 +133,14 @@ fn no_bytes_make_a_reader_of_bodies_fail() {
     for (method, path, media, taken) in READERS {
         let strategy =
             (body(taken), prop::sample::select(vec!["", "gzip", "deflate"]), any::<u8>());
-        proptest!(Config { cases: 60, max_shrink_iters: 200, ..Config::default() }, |((bytes, coding, chance) in strategy)| {
+        let config = Config { cases: 60, max_shrink_iters: 200, ..Config::default() };
+        proptest!(config, |((bytes, coding, chance) in strategy)| {
             let mut headers = vec![("content-type", media)];
             if chance < 40 && !coding.is_empty() {
                 headers.push(("content-encoding", coding));
             }
-            judge(&format!("{method} {path}"), server().try_send(method, path, &headers, Some(&bytes)))?;
+            let answer = server().try_send(method, path, &headers, Some(&bytes));
+            judge(&format!("{method} {path}"), answer)?;
         });
     }
     // Their lasting changes must not concern the data of the service itself.
@@ -133,7 +151,8 @@ fn no_bytes_make_a_reader_of_bodies_fail() {
 fn no_text_makes_a_reader_of_queries_fail() {
     let word = prop_oneof![
         "\\PC{0,40}",
-        "[a-z_]{1,12}(\\{[a-z]{0,4}(=|!=|=~|!~)?\"?.{0,6}\"?\\}?)?( ?[-+*/%^] ?|\\[|\\]|\\(|\\)|,| or | by )?[a-z0-9(]{0,10}",
+        "[a-z_]{1,12}(\\{[a-z]{0,4}(=|!=|=~|!~)?\"?.{0,6}\"?\\}?)?( ?[-+*/%^] ?|\\[|\\]|\\(|\\)|,| \
+         or | by )?[a-z0-9(]{0,10}",
         prop::sample::select(vec![
             "2021-10",
             "2021-Q3",
@@ -187,8 +206,12 @@ fn no_text_makes_a_reader_of_queries_fail() {
         "/prometheus/api/v1/series",
         "/metrics/figures",
     ];
-    proptest!(Config { cases: 500, max_shrink_iters: 200, ..Config::default() }, |(path in prop::sample::select(paths.to_vec()), pairs in pairs)| {
-        let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+    let config = Config { cases: 500, max_shrink_iters: 200, ..Config::default() };
+    proptest!(config, |(path in prop::sample::select(paths.to_vec()), pairs in pairs)| {
+        let query: Vec<String> = pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+            .collect();
         let path = format!("{path}?{}", query.join("&"));
         judge(&format!("GET {path}"), server().try_send("GET", &path, &[], None))?;
     });

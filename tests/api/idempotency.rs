@@ -70,7 +70,13 @@ fn again(first: &Reply, second: &Reply) {
 fn a_submission_sent_again_with_its_key_is_recorded_once_and_answered_as_the_first_time() {
     let server = Server::start();
     let revision = server.revision();
-    let body = json!({ "reason": "x", "observations": [figure(OUTGOING, "travinh", "2021-10", 100), figure(SIGNED, "travinh", "2021-10", 200)] });
+    let body = json!({
+        "reason": "x",
+        "observations": [
+            figure(OUTGOING, "travinh", "2021-10", 100),
+            figure(SIGNED, "travinh", "2021-10", 200),
+        ],
+    });
     let first = post(&server, "one", &body);
     let receipt = first.expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
@@ -313,7 +319,15 @@ fn every_change_accepts_an_idempotency_key() {
         .unwrap()
         .push(json!({ "code": "x.n", "kind": "flow", "unit_of_measure": "count" }));
     let bodies = [
-        ("PUT", "units".to_owned(), json!({ "units": [{ "code": "u", "name": { "vi": "Đơn vị" } }, { "code": "u.a", "parent": "u" }] }).to_string()),
+        (
+            "PUT",
+            "units".to_owned(),
+            json!({ "units": [
+            { "code": "u", "name": { "vi": "Đơn vị" } },
+            { "code": "u.a", "parent": "u" },
+        ] })
+            .to_string(),
+        ),
         ("PUT", "catalogue".to_owned(), catalogue.to_string()),
         ("POST", "periods/2021-Q1/close?force=true&reason=done".to_owned(), String::new()),
         ("POST", "periods/2021-02/reopen".to_owned(), json!({ "reason": "late" }).to_string()),
@@ -371,7 +385,9 @@ fn a_replay_returns_the_first_response_even_if_it_would_fail_now() {
     let recorded = post(&server, "recorded", &body);
     let id = recorded.json()["submission"].as_str().unwrap().to_owned();
     // An indicator without figures can be removed; the withdrawal of nothing was valid before.
-    let nothing = json!({ "observations": [figure("infosec.drills.attended", "travinh", "2021-10", Value::Null)] });
+    let nothing = json!({ "observations": [
+        figure("infosec.drills.attended", "travinh", "2021-10", Value::Null),
+    ] });
     let unchanged = post(&server, "unchanged", &nothing);
     let units = json!({ "units": [{ "code": "u" }] });
     let unit = put(&server, "units", "unit", &units);
@@ -663,7 +679,10 @@ fn a_repeated_key_waits_for_the_request_in_progress() {
     for year in 1900..=2019 {
         for month in 1..=12 {
             for unit in ["travinh", "tv.cdc", "tv.dof"] {
-                csv.push_str(&format!("{OUTGOING},{unit},{year}-{month:02},{month}\n{SIGNED},{unit},{year}-{month:02},{month}\n"));
+                csv.push_str(&format!(
+                    "{OUTGOING},{unit},{year}-{month:02},{month}\n\
+                     {SIGNED},{unit},{year}-{month:02},{month}\n"
+                ));
             }
         }
     }
@@ -712,7 +731,9 @@ fn an_invalid_idempotency_key_is_refused_and_nothing_is_recorded() {
     assert_eq!(ask(&[("idempotency-key", "a"), ("Idempotency-Key", "b")]).faults(422), malformed);
     let raw = |key: &[u8]| {
         let head = format!(
-            "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: {JSON}\r\nContent-Length: {}\r\nConnection: close\r\nIdempotency-Key: ",
+            "POST /api/v1/observations HTTP/1.1\r\n\
+             Host: localhost\r\n\
+             Content-Type: {JSON}\r\nContent-Length: {}\r\nConnection: close\r\nIdempotency-Key: ",
             body.len()
         );
         server.raw(&[head.as_bytes(), key, b"\r\n\r\n", body.as_bytes()].concat())

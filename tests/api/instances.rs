@@ -110,10 +110,8 @@ fn min_revision_waits_for_every_kind_of_change() {
     let units = server
         .put("units", &json!({ "units": [{ "code": "a" }, { "code": "a.b", "parent": "a" }] }))
         .expect(200);
-    assert_eq!(
-        other.read(&format!("units?code=a.b&min_revision={}", units["revision"]))["units"][0]["parent"],
-        "a"
-    );
+    let found = other.read(&format!("units?code=a.b&min_revision={}", units["revision"]));
+    assert_eq!(found["units"][0]["parent"], "a");
     let put = server.put("catalogue", &catalogue).expect(200);
     assert_eq!(other.read(&format!("catalogue?min_revision={}", put["revision"]))["version"], 2);
     let receipt = server.record("a.b", &[("x.n", "2021-10", 5)]);
@@ -132,10 +130,9 @@ fn min_revision_waits_for_every_kind_of_change() {
     let withdrawn = server
         .delete(&format!("submissions/{}?reason=x", receipt["submission"].as_str().unwrap()))
         .expect(201);
-    assert_eq!(
-        other.read(&format!("observations?unit=a.b&min_revision={}", withdrawn["revision"]))["observations"],
-        json!([])
-    );
+    let found =
+        other.read(&format!("observations?unit=a.b&min_revision={}", withdrawn["revision"]));
+    assert_eq!(found["observations"], json!([]));
     assert_eq!(other.read("ledger?digest=true"), server.read("ledger?digest=true"));
 }
 
@@ -376,21 +373,49 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
                 let mut dice = Dice(u64::try_from(thread).unwrap());
                 for number in 0..25 {
                     let month = format!("2021-{:02}", 1 + dice.below(12));
-                    let value = if dice.below(4) == 0 { Value::Null } else { json!(dice.below(50)) };
-                    let rate = figure("ioffice.documents.signed_rate", unit, &month, ["78.9", "78.90", "50"][dice.below(3)]);
-                    let split = json!({ "indicator": "igate.dossiers.received", "unit": unit, "period": month, "value": dice.below(9), "dimensions": { "channel": "online" } });
-                    let reply = api.post(&json!({ "reason": "x", "observations": [figure(OUTGOING, unit, &month, value), rate, split, figure(SIGNED, unit, &month, dice.below(30))] }));
+                    let value =
+                        if dice.below(4) == 0 { Value::Null } else { json!(dice.below(50)) };
+                    let rate = figure(
+                        "ioffice.documents.signed_rate",
+                        unit,
+                        &month,
+                        ["78.9", "78.90", "50"][dice.below(3)],
+                    );
+                    let split = json!({
+                        "indicator": "igate.dossiers.received", "unit": unit, "period": month,
+                        "value": dice.below(9), "dimensions": { "channel": "online" },
+                    });
+                    let reply = api.post(&json!({
+                        "reason": "x",
+                        "observations": [
+                            figure(OUTGOING, unit, &month, value),
+                            rate, split,
+                            figure(SIGNED, unit, &month, dice.below(30)),
+                        ],
+                    }));
                     assert!(reply.status < 300, "{}", reply.text());
                     match number {
                         // Units and catalogue change meanwhile, and with them the positions of
                         // units.
-                        5 => drop(api.put_units(&json!([{ "code": format!("tv.a{thread}"), "parent": "travinh", "valid_to": "2025-06-30" }]))),
+                        5 => drop(api.put_units(&json!([{
+                            "code": format!("tv.a{thread}"), "parent": "travinh",
+                            "valid_to": "2025-06-30",
+                        }]))),
                         12 if thread == 0 => {
                             let mut catalogue = api.read("catalogue");
-                            catalogue["rules"].as_array_mut().unwrap().push(json!({ "code": "x.r", "check": "ioffice.documents.signed >= 20" }));
+                            catalogue["rules"].as_array_mut().unwrap().push(json!({
+                                "code": "x.r", "check": "ioffice.documents.signed >= 20",
+                            }));
                             api.put("catalogue", &catalogue).expect(200);
                         }
-                        18 => drop(api.post_bytes(&format!("periods/2021-{:02}/close?force=true", thread + 1), "application/json", b"").expect(200)),
+                        18 => drop(
+                            api.post_bytes(
+                                &format!("periods/2021-{:02}/close?force=true", thread + 1),
+                                "application/json",
+                                b"",
+                            )
+                            .expect(200),
+                        ),
                         _ => {}
                     }
                 }
@@ -412,7 +437,8 @@ fn two_servers_and_a_third_that_starts_later_hold_the_same_figures() {
         "catalogue",
         "periods?history=true",
         "revisions",
-        "series?measure=ioffice.documents.outgoing&measure=ioffice.documents.signed_rate&descendants_of=travinh&from=2020-12&to=2021-12",
+        "series?measure=ioffice.documents.outgoing&measure=ioffice.documents.signed_rate&\
+         descendants_of=travinh&from=2020-12&to=2021-12",
     ];
     let first: Vec<String> = paths.iter().map(|path| server.get(&asked(path)).text()).collect();
     assert!(
@@ -453,9 +479,15 @@ fn the_digest_differs_for_different_figures() {
         record(&one, unit, month, value);
         assert!(seen.insert(digest(&one)), "{unit} {month} {value} changes the digest");
     }
-    one.post(&json!({ "observations": [figure("ioffice.documents.signed_rate", "travinh", "2021-10", "50.0")] })).expect(201);
+    one.post(&json!({ "observations": [
+        figure("ioffice.documents.signed_rate", "travinh", "2021-10", "50.0"),
+    ] }))
+    .expect(201);
     assert!(seen.insert(digest(&one)));
-    one.post(&json!({ "observations": [figure("ioffice.documents.signed_rate", "travinh", "2021-10", "50.00")] })).expect(201);
+    one.post(&json!({ "observations": [
+        figure("ioffice.documents.signed_rate", "travinh", "2021-10", "50.00"),
+    ] }))
+    .expect(201);
     assert!(seen.insert(digest(&one)), "the digits of a stated rate count");
     assert_eq!(digest(&one), digest(&one.restarted()));
 }
@@ -568,7 +600,15 @@ fn a_unit_just_reset_by_another_process_is_changed_again() {
     let server = Server::start();
     let other = Other::beside(&server);
     let put = |api: &Api, kind: &str| {
-        api.put("units", &json!({ "units": [{ "code": "u", "kind": kind }] })).expect(200)["revision"].as_i64().unwrap()
+        api.put(
+            "units",
+            &json!({ "units": [{
+            "code": "u", "kind": kind,
+        }] }),
+        )
+        .expect(200)["revision"]
+            .as_i64()
+            .unwrap()
     };
     for round in 0..8 {
         let first = put(&server, "commune");
@@ -688,8 +728,15 @@ fn a_withdrawal_of_nothing_beside_a_first_figure_leaves_the_ledger_sound() {
                 for number in (thread..240).step_by(8) {
                     // Even numbers are withdrawn and never reported.
                     let value = if thread % 2 == 0 { Value::Null } else { json!(1) };
-                    let reply = api.post(&json!({ "observations": [figure(&format!("x.n{number}"), "travinh", "2021-10", value)] }));
-                    assert_eq!(reply.status, if thread % 2 == 0 { 200 } else { 201 }, "{}", reply.text());
+                    let reply = api.post(&json!({ "observations": [
+                        figure(&format!("x.n{number}"), "travinh", "2021-10", value),
+                    ] }));
+                    assert_eq!(
+                        reply.status,
+                        if thread % 2 == 0 { 200 } else { 201 },
+                        "{}",
+                        reply.text()
+                    );
                 }
             });
         }

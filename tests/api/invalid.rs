@@ -96,7 +96,10 @@ fn json_body(dice: &mut Dice) -> Vec<u8> {
             ]))
         }
         11 => {
-            body["observations"][at]["dimensions"] = json!({ format!("d{}", dice.below(10)): "x", "channel": dice.pick(&["", "none", "ONLINE"]) })
+            body["observations"][at]["dimensions"] = json!({
+                format!("d{}", dice.below(10)): "x",
+                "channel": dice.pick(&["", "none", "ONLINE"]),
+            })
         }
         12 => body = odd(dice),
         _ => {
@@ -147,13 +150,25 @@ fn declaration(dice: &mut Dice) -> Vec<u8> {
         1 => json!({ "units": wrong, "indicators": 1 }),
         2 => json!({ "indicators": [wrong] }),
         5 => {
-            json!({ "targets": [{ "code": wrong, "measure": wrong, "value": wrong }], "annotations": [wrong] })
+            json!({
+                "targets": [{ "code": wrong, "measure": wrong, "value": wrong }],
+                "annotations": [wrong],
+            })
         }
         6 => {
-            json!({ "annotations": [{ "code": "a", "unit": wrong, "from": "2021-13", "text": wrong }], "targets": wrong })
+            json!({
+                "annotations": [{ "code": "a", "unit": wrong, "from": "2021-13", "text": wrong }],
+                "targets": wrong,
+            })
         }
         3 => {
-            json!({ "units": [{ "code": "a", "parent": "b" }], "kpis": [{ "code": "k", "formula": "(".repeat(dice.below(3000) + 1), "unit_of_measure": "percent" }] })
+            json!({
+                "units": [{ "code": "a", "parent": "b" }],
+                "kpis": [{
+                    "code": "k", "formula": "(".repeat(dice.below(3000) + 1),
+                    "unit_of_measure": "percent",
+                }],
+            })
         }
         4 => {
             let length = dice.below(200);

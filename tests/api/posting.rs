@@ -85,7 +85,11 @@ fn the_same_figure_again_is_unchanged_and_another_one_is_a_correction() {
     has(&same, &json!({ "submission": null, "recorded_at": null, "revision": revision }));
     has(&same["counts"], &json!({ "created": 0, "revised": 0, "unchanged": 1, "withdrawn": 0 }));
     assert_eq!(server.revision(), revision);
-    let mixed = json!({ "observations": [figure(OUTGOING, "travinh", "2021-10", 101), figure(SIGNED, "travinh", "2021-10", 50), figure(OUTGOING, "travinh", "2021-11", 1)] });
+    let mixed = json!({ "observations": [
+        figure(OUTGOING, "travinh", "2021-10", 101),
+        figure(SIGNED, "travinh", "2021-10", 50),
+        figure(OUTGOING, "travinh", "2021-11", 1),
+    ] });
     let mixed = server.post(&mixed).expect(201);
     has(&mixed["counts"], &json!({ "created": 1, "revised": 1, "unchanged": 1, "withdrawn": 0 }));
     has(&server.point(OUTGOING, "travinh", "2021-10"), &json!({ "value": 101 }));
@@ -135,7 +139,8 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
     let shorter = server.post_bytes(
         "observations",
         "application/json",
-        br#"{"observations":[{"indicator":"ioffice.documents.signed_rate","unit":"travinh","period":"2021-10","value":78.95}]}"#,
+        b"{\"observations\":[{\"indicator\":\"ioffice.documents.signed_rate\",\"unit\":\"travinh\",\
+          \"period\":\"2021-10\",\"value\":78.95}]}",
     );
     has(&shorter.expect(201)["counts"], &json!({ "revised": 1 }));
     digits("78.95");
@@ -154,8 +159,10 @@ fn the_digits_of_a_stated_rate_are_kept_as_they_were_written() {
 #[test]
 fn a_duplicate_field_is_an_error() {
     let server = Server::start();
-    let body = br#"{"reason":"a","reason":"b","observations":[{"indicator":"ioffice.users.total","unit":"travinh","period":"2021-10","value":7,"value":9,
-        "dimensions":{},"dimensions":{}}]}"#;
+    let body = b"{\"reason\":\"a\",\"reason\":\"b\",\
+                 \"observations\":[{\"indicator\":\"ioffice.users.total\",\"unit\":\"travinh\",\
+                 \"period\":\"2021-10\",\"value\":7,\"value\":9,\n        \
+                 \"dimensions\":{},\"dimensions\":{}}]}";
     let found = server.post_bytes("observations", "application/json", body).faults(422);
     assert_eq!(
         found,
@@ -171,10 +178,14 @@ fn a_duplicate_field_is_an_error() {
 fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
     let server = Server::start();
     let revision = server.revision();
-    let members = |members: Value, indicator: &str| json!({ "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1, "dimensions": members });
+    let members = |members: Value, indicator: &str| {
+        json!({
+            "indicator": indicator, "unit": "travinh", "period": "2021-10", "value": 1,
+            "dimensions": members,
+        })
+    };
     let body = json!({
-        "colour": "red",
-        "source": 3,
+        "colour": "red", "source": 3,
         "observations": [
             figure("no.such", "travinh", "2021-10", 1),
             figure(OUTGOING, "nowhere", "2021-10", 1),
@@ -187,7 +198,10 @@ fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
             members(json!({ "colour": "red" }), RECEIVED),
             members(json!({ "token": "usb" }), "pki.certificates.total"),
             figure(OUTGOING, "travinh", "2021-10", true),
-            { "indicator": OUTGOING, "unit": "travinh", "period": "2021-10", "value": 1, "shade": 1 },
+            {
+                "indicator": OUTGOING, "unit": "travinh", "period": "2021-10", "value": 1,
+                "shade": 1,
+            },
             "a text",
             figure(OUTGOING, "travinh", "2021-11", 9_007_199_254_740_992_i64),
             figure(OUTGOING, "travinh", "2199-01", 1),
@@ -195,7 +209,7 @@ fn every_fault_of_a_json_body_is_named_at_once_with_its_pointer() {
             { "indicator": 7, "unit": null, "period": 202_110, "value": [] },
             members(json!("online"), RECEIVED),
             figure("nothing", "nowhere", "never", "nil"),
-        ]
+        ],
     });
     let mut expected = [
         "/colour unknown_field",
@@ -302,7 +316,12 @@ fn the_same_figure_twice_in_one_submission_is_a_fault_however_it_is_written() {
     let official =
         json!([{ "code": "agency-x", "official_codes": [{ "code": "H58.01", "scheme": "eid" }] }]);
     server.put_units(&official);
-    let received = |members: Value, value: i64| json!({ "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value, "dimensions": members });
+    let received = |members: Value, value: i64| {
+        json!({
+            "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value,
+            "dimensions": members,
+        })
+    };
     let body = json!({ "observations": [
         received(json!({ "channel": "online", "service_level": "4" }), 1),
         received(json!({ "service_level": "4", "channel": "online" }), 1),
@@ -314,7 +333,9 @@ fn the_same_figure_twice_in_one_submission_is_a_fault_however_it_is_written() {
         server.post(&body).faults(422),
         ["/observations/1 duplicate", "/observations/3 duplicate"]
     );
-    let twice = br#"{"observations":[{"indicator":"igate.dossiers.received","unit":"travinh","period":"2021-10","value":1,"dimensions":{"channel":"online","channel":"in_person"}}]}"#;
+    let twice = b"{\"observations\":[{\"indicator\":\"igate.dossiers.received\",\
+                  \"unit\":\"travinh\",\"period\":\"2021-10\",\"value\":1,\
+                  \"dimensions\":{\"channel\":\"online\",\"channel\":\"in_person\"}}]}";
     assert_eq!(
         server.post_bytes("observations", "application/json", twice).faults(422),
         ["/observations/0/dimensions/channel duplicate"]
@@ -372,10 +393,20 @@ fn an_official_code_means_the_unit_that_bore_it_in_that_month() {
     let server = Server::start();
     server.put_units(&json!([
         { "code": "old", "official_codes": [{ "code": "84", "valid_to": "2021-06-30" }] },
-        { "code": "new", "official_codes": [{ "code": "84", "valid_from": "2021-07-01" }, { "code": "twin", "valid_from": "2021-07-01" }] },
+        {
+            "code": "new",
+            "official_codes": [
+                { "code": "84", "valid_from": "2021-07-01" },
+                { "code": "twin", "valid_from": "2021-07-01" },
+            ],
+        },
         { "code": "other", "official_codes": [{ "code": "twin", "valid_from": "2021-09-01" }] },
     ]));
-    let body = json!({ "observations": [figure(OUTGOING, "84", "2021-06", 6), figure(OUTGOING, "84", "2021-07", 7), figure(OUTGOING, "twin", "2021-08", 8)] });
+    let body = json!({ "observations": [
+        figure(OUTGOING, "84", "2021-06", 6),
+        figure(OUTGOING, "84", "2021-07", 7),
+        figure(OUTGOING, "twin", "2021-08", 8),
+    ] });
     server.post(&body).expect(201);
     has(&server.point(OUTGOING, "old", "2021-06"), &json!({ "value": 6 }));
     has(&server.point(OUTGOING, "new", "2021-07"), &json!({ "value": 7 }));
@@ -489,11 +520,16 @@ fn malformed_json_returns_400() {
 #[test]
 fn a_body_above_the_limit_returns_413_with_or_without_content_length() {
     let server = Server::start();
-    let announced = "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 40000000\r\n\r\n{";
+    let announced = "POST /api/v1/observations HTTP/1.1\r\n\
+                     Host: localhost\r\n\
+                     Content-Type: application/json\r\nContent-Length: 40000000\r\n\r\n{";
     let answer = server.raw(announced.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    let mut chunked = b"POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked = b"POST /api/v1/observations HTTP/1.1\r\n\
+                        Host: localhost\r\n\
+                        Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .to_vec();
     for _ in 0..40 {
         chunked.extend_from_slice(b"100000\r\n");
         chunked.resize(chunked.len() + 0x10_0000, b'x');
@@ -540,7 +576,8 @@ fn figures_up_to_the_limit_are_exact() {
         ["9007199254740992", "1e16", "1e400", "-1e400", "1e-30", "123456789012345678901234567890"];
     for digits in faulty {
         let body = format!(
-            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+            "{{\"observations\":[{{\"indicator\":\"inspection.fines.amount\",\"unit\":\"travinh\",\
+             \"period\":\"2021-10\",\"value\":{digits}}}]}}"
         );
         assert_eq!(
             server
@@ -553,7 +590,8 @@ fn figures_up_to_the_limit_are_exact() {
     }
     for digits in ["1e3", "1000.0", "\"1000\"", "1000.000"] {
         let body = format!(
-            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+            "{{\"observations\":[{{\"indicator\":\"inspection.fines.amount\",\"unit\":\"travinh\",\
+             \"period\":\"2021-10\",\"value\":{digits}}}]}}"
         );
         let status = server.post_bytes("observations", "application/json", body.as_bytes()).status;
         assert!(status == 201 || status == 200, "{digits}: {status}");
@@ -574,7 +612,8 @@ fn figures_up_to_the_limit_are_exact() {
         "\"\u{0661}\"",
     ] {
         let body = format!(
-            r#"{{"observations":[{{"indicator":"inspection.fines.amount","unit":"travinh","period":"2021-10","value":{digits}}}]}}"#
+            "{{\"observations\":[{{\"indicator\":\"inspection.fines.amount\",\"unit\":\"travinh\",\
+             \"period\":\"2021-10\",\"value\":{digits}}}]}}"
         );
         assert_eq!(
             server.post_bytes("observations", "application/json", body.as_bytes()).faults(422),
@@ -654,7 +693,8 @@ fn a_body_that_breaks_off_records_nothing() {
     let rows = "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,4\n";
     for length in ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n4a\r\n"] {
         let head = format!(
-            "POST /api/v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n{length}{rows}"
+            "POST /api/v1/observations HTTP/1.1\r\n\
+             Host: localhost\r\nContent-Type: text/csv\r\n{length}{rows}"
         );
         let mut stream = std::net::TcpStream::connect(&server.host).unwrap();
         std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
@@ -669,12 +709,17 @@ fn a_body_that_breaks_off_records_nothing() {
 fn a_reason_or_reference_above_the_length_limit_is_an_error() {
     let server = Server::start();
     let long = "đ".repeat(1_001);
-    let body = json!({ "reason": long, "source": { "kind": long, "reference": long }, "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
+    let body = json!({
+        "reason": long, "source": { "kind": long, "reference": long },
+        "observations": [figure(OUTGOING, "travinh", "2021-10", 1)],
+    });
     assert_eq!(
         server.post(&body).faults(422),
         ["/reason too_long", "/source/kind too_long", "/source/reference too_long"]
     );
-    let body = json!({ "reason": "đ".repeat(1_000), "observations": [figure(OUTGOING, "travinh", "2021-10", 1)] });
+    let body = json!({
+        "reason": "đ".repeat(1_000), "observations": [figure(OUTGOING, "travinh", "2021-10", 1)],
+    });
     server.post(&body).expect(201);
 }
 

@@ -124,19 +124,24 @@ fn a_monthly_value_holds_until_the_month_ends_and_a_missing_month_is_a_gap() {
 fn series_have_the_labels_of_their_unit_and_every_level_its_own() {
     let server = province();
     let data = ask(&server, "query", &[("query", DOCUMENTS), ("time", "2021-03-15T00:00:00Z")]);
-    let of = |unit: &str,
-              name: &str,
-              kind: &str,
-              level: &str,
-              parent: Option<&str>,
-              value: &str| {
-        let mut metric = json!({ "__name__": DOCUMENTS, "level": level, "unit": unit, "unit_kind": kind, "unit_name": name });
-        parent.into_iter().for_each(|parent| metric["parent"] = json!(parent));
-        json!({ "metric": metric, "value": [1_615_766_400, value] })
-    };
+    let of =
+        |unit: &str, name: &str, kind: &str, level: &str, parent: Option<&str>, value: &str| {
+            let mut metric = json!({
+                "__name__": DOCUMENTS, "level": level, "unit": unit, "unit_kind": kind,
+                "unit_name": name,
+            });
+            parent.into_iter().for_each(|parent| metric["parent"] = json!(parent));
+            json!({ "metric": metric, "value": [1_615_766_400, value] })
+        };
     assert_eq!(
         data,
-        json!({ "resultType": "vector", "result": [of("p", "Tỉnh \"P\"", "province", "0", None, "30"), of("p.a", "Xã A", "commune", "1", Some("p"), "30")] })
+        json!({
+            "resultType": "vector",
+            "result": [
+                of("p", "Tỉnh \"P\"", "province", "0", None, "30"),
+                of("p.a", "Xã A", "commune", "1", Some("p"), "30"),
+            ],
+        })
     );
     assert_eq!(
         vector(
@@ -163,7 +168,13 @@ fn series_have_the_labels_of_their_unit_and_every_level_its_own() {
 fn companions_are_the_fields_of_the_series() {
     let server = province();
     server
-        .put("targets", &json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "from": "2021-03", "value": "80.5" }] }))
+        .put(
+            "targets",
+            &json!({ "targets": [{
+            "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "from": "2021-03",
+            "value": "80.5",
+        }] }),
+        )
         .expect(200);
     let fields = [
         ("_mom_delta", "delta"),
@@ -251,9 +262,18 @@ fn splits_have_names_of_their_own_and_reserved_endings_are_hidden() {
     let figure = |channel: &str, level: Option<&str>, value: i64| {
         let mut dimensions = json!({ "channel": channel });
         level.into_iter().for_each(|level| dimensions["service_level"] = json!(level));
-        json!({ "indicator": "igate.dossiers.received", "unit": "p.a", "period": "2021-04", "value": value, "dimensions": dimensions })
+        json!({
+            "indicator": "igate.dossiers.received", "unit": "p.a", "period": "2021-04",
+            "value": value, "dimensions": dimensions,
+        })
     };
-    server.post(&json!({ "observations": [figure("online", None, 7), figure("in_person", None, 5), figure("online", Some("4"), 3)] })).expect(201);
+    server
+        .post(&json!({ "observations": [
+        figure("online", None, 7),
+        figure("in_person", None, 5),
+        figure("online", Some("4"), 3),
+    ] }))
+        .expect(201);
     server.record("p.a", &[("ioffice.users.total", "2021-04", 9)]);
     let at = |promql: &str, label: &str| vector(&server, promql, "2021-04-20T00:00:00Z", label);
     assert_eq!(at("egov_igate_dossiers_received{unit=\"p.a\"}", "channel"), ["- 12"]);
@@ -263,7 +283,8 @@ fn splits_have_names_of_their_own_and_reserved_endings_are_hidden() {
     );
     assert_eq!(
         at(
-            "egov_igate_dossiers_received_by_channel_service_level{unit=\"p.a\",channel=\"online\"}",
+            "egov_igate_dossiers_received_by_channel_service_level{unit=\"p.a\",\
+             channel=\"online\"}",
             "service_level"
         ),
         ["4 3"]
@@ -284,7 +305,9 @@ fn the_catalogue_refuses_two_measures_of_one_name() {
     let server = Server::start();
     let mut catalogue = server.read("catalogue");
     let indicators = catalogue["indicators"].as_array_mut().unwrap();
-    indicators.push(json!({ "code": "ioffice.documents.outgoing.ytd", "kind": "flow", "unit_of_measure": "count" }));
+    indicators.push(json!({
+        "code": "ioffice.documents.outgoing.ytd", "kind": "flow", "unit_of_measure": "count",
+    }));
     indicators.push(
         json!({ "code": "ioffice_documents.outgoing", "kind": "flow", "unit_of_measure": "count" }),
     );
@@ -297,7 +320,10 @@ fn the_catalogue_refuses_two_measures_of_one_name() {
 fn completeness_late_units_and_findings_are_metrics_too() {
     let server = province();
     let mut catalogue = server.read("catalogue");
-    let expectation = json!({ "code": "e", "unit_kinds": ["commune"], "unit": "p", "measures": [OUTGOING, SIGNED], "due_day": 5 });
+    let expectation = json!({
+        "code": "e", "unit_kinds": ["commune"], "unit": "p", "measures": [OUTGOING, SIGNED],
+        "due_day": 5,
+    });
     catalogue["expectations"].as_array_mut().unwrap().push(expectation);
     server.put("catalogue", &catalogue).expect(200);
     server.record("p.a", &[(SIGNED, "2021-04", 50)]); // more than were sent
@@ -615,7 +641,11 @@ fn labels_series_and_metadata_are_answered() {
     let metadata = ask(&server, "metadata", &[("metric", RATE)]);
     assert_eq!(
         metadata,
-        json!({ RATE: [{ "type": "gauge", "help": "Tỷ lệ văn bản đi được ký số / Digital signing rate (percent, month)", "unit": "" }] })
+        json!({ RATE: [{
+            "type": "gauge",
+            "help": "Tỷ lệ văn bản đi được ký số / Digital signing rate (percent, month)",
+            "unit": "",
+        }] })
     );
     assert_eq!(ask(&server, "metadata", &[("limit", "3")]).as_object().unwrap().len(), 3);
     assert_eq!(ask(&server, "status/buildinfo", &[])["version"], "2.42.0");
@@ -829,7 +859,14 @@ fn writes_do_not_wait_for_reads() {
 #[test]
 fn a_target_holds_on_after_the_last_figure() {
     let server = province();
-    server.put("targets", &json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "value": 80 }] })).expect(200);
+    server
+        .put(
+            "targets",
+            &json!({ "targets": [{
+        "code": "t", "measure": "ioffice.documents.signed_rate", "unit": "p", "value": 80,
+    }] }),
+        )
+        .expect(200);
     assert_eq!(
         vector(&server, &format!("{RATE}_target{{unit=\"p\"}}"), "2021-06-09T00:00:00Z", "unit"),
         ["p 80"]
@@ -857,7 +894,8 @@ fn figures_are_scraped_as_they_are_now() {
     assert_eq!(
         line(&format!("{DOCUMENTS}_latest{{level=\"0\"")),
         format!(
-            "{DOCUMENTS}_latest{{level=\"0\",unit=\"p\",unit_kind=\"province\",unit_name=\"Tỉnh \\\"P\\\"\"}} 44"
+            "{DOCUMENTS}_latest{{level=\"0\",unit=\"p\",unit_kind=\"province\",unit_name=\"Tỉnh \
+             \\\"P\\\"\"}} 44"
         )
     );
     assert!(
@@ -921,7 +959,8 @@ fn the_history_is_exported_as_openmetrics() {
         .collect();
     let line = |value: &str, time: &str| {
         format!(
-            "{DOCUMENTS}{{level=\"1\",parent=\"p\",unit=\"p.b\",unit_kind=\"commune\",unit_name=\"p.b\"}} {value} {time}"
+            "{DOCUMENTS}{{level=\"1\",parent=\"p\",unit=\"p.b\",unit_kind=\"commune\",\
+             unit_name=\"p.b\"}} {value} {time}"
         )
     };
     assert_eq!(of, [line("1", "1609459200"), line("2", "1612137600"), line("4", "1617235200")]);

@@ -66,7 +66,10 @@ fn the_levels_of_september_follow_from_the_real_report() {
     for notice in found {
         has(
             notice,
-            &json!({ "rule": "implied_opening", "unit": "travinh", "period": "2021-10", "score": null, "months": null }),
+            &json!({
+                "rule": "implied_opening", "unit": "travinh", "period": "2021-10", "score": null,
+                "months": null,
+            }),
         );
         assert_eq!(notice["method"], "total[t] = total[t-1] + created - closed");
         let expected = notice["expected"].to_string();
@@ -92,7 +95,9 @@ fn the_levels_of_september_follow_from_the_real_report() {
     assert_eq!(found.len(), 1);
     has(
         &found[0],
-        &json!({ "rule": "unexplained_jump", "period": "2021-10", "value": 7_401, "expected": 7_392 }),
+        &json!({
+            "rule": "unexplained_jump", "period": "2021-10", "value": 7_401, "expected": 7_392,
+        }),
     );
     // 9,000 + 92 are 9,092: 1,691 are missing, more than a tenth of 9,000.
     has(&of(9_000)[0], &json!({ "rule": "unexplained_jump", "value": 7_401, "expected": 9_092 }));
@@ -100,9 +105,13 @@ fn the_levels_of_september_follow_from_the_real_report() {
 
 #[test]
 fn an_outlier_is_reported_by_its_modified_z_score() {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.high", "parent": "u" }, { "code": "u.low", "parent": "u" }, { "code": "u.within", "parent": "u" }, { "code": "u.few", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.high", "parent": "u" },
+        { "code": "u.low", "parent": "u" },
+        { "code": "u.within", "parent": "u" },
+        { "code": "u.few", "parent": "u" },
+    ]));
     // Median 200; deviations 100 60 20 20 60 100, their median 60; 14 of 200 are expected by
     // chance.
     let history = [100, 140, 180, 220, 260, 300];
@@ -116,12 +125,18 @@ fn an_outlier_is_reported_by_its_modified_z_score() {
     // 0.6745 x (1,000 - 200) / 60 = 8.993333
     has(
         &found[0],
-        &json!({ "rule": "outlier", "measure": OUTGOING, "unit": "u.high", "period": "2021-07", "value": 1_000, "expected": 200, "score": 8.993_333, "months": 6 }),
+        &json!({
+            "rule": "outlier", "measure": OUTGOING, "unit": "u.high", "period": "2021-07",
+            "value": 1_000, "expected": 200, "score": 8.993_333, "months": 6,
+        }),
     );
     // 0.6745 x (100 - 500) / 60 = - 4.496667
     has(
         &found[1],
-        &json!({ "unit": "u.low", "period": "2021-07", "value": 100, "expected": 500, "score": -4.496_667, "months": 6 }),
+        &json!({
+            "unit": "u.low", "period": "2021-07", "value": 100, "expected": 500,
+            "score": -4.496_667, "months": 6,
+        }),
     );
     assert!(
         found[0]["method"]
@@ -150,15 +165,19 @@ fn where_most_months_are_alike_the_mean_deviation_takes_the_place_of_the_median_
     assert_eq!(found.len(), 1, "{found:?}");
     has(
         &found[0],
-        &json!({ "period": "2021-08", "value": 2_000, "expected": 1_000, "score": 7.978_846, "months": 7 }),
+        &json!({
+            "period": "2021-08", "value": 2_000, "expected": 1_000, "score": 7.978_846, "months": 7,
+        }),
     );
 }
 
 #[test]
 fn chance_variation_of_small_counts_is_not_an_outlier() {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.a", "parent": "u" },
+        { "code": "u.b", "parent": "u" },
+    ]));
     // No variation; the square root of 100 is 10: (134 - 100) / 10 = 3.4 and (136 - 100) / 10 = 3.6
     run(&server, "u.a", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 134]);
     run(&server, "u.b", OUTGOING, (2021, 1), &[100, 100, 100, 100, 100, 100, 136]);
@@ -169,9 +188,11 @@ fn chance_variation_of_small_counts_is_not_an_outlier() {
 
 #[test]
 fn before_compares_with_the_three_years_before_and_history_with_all_other_months() {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.old", "parent": "u" }, { "code": "u.new", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.old", "parent": "u" },
+        { "code": "u.new", "parent": "u" },
+    ]));
     let history = [100, 140, 180, 220, 260, 300];
     for unit in ["u.old", "u.new"] {
         run(&server, unit, OUTGOING, (2018, 1), &history);
@@ -247,9 +268,11 @@ fn threshold_and_method_are_parameters() {
 
 #[test]
 fn a_flow_is_judged_by_the_same_month_of_other_years_from_three_years_on() {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.a", "parent": "u" },
+        { "code": "u.b", "parent": "u" },
+    ]));
     // Every December is five times the other months; the years differ by 100
     let level = |n: i64| (if n % 12 == 11 { 5_000 } else { 1_000 }) + n / 12 * 100;
     let years: Vec<i64> = (0..48).map(level).collect();
@@ -278,7 +301,8 @@ fn a_flow_is_judged_by_the_same_month_of_other_years_from_three_years_on() {
     has(&found[0], &json!({ "value": 1_200, "expected": 5_100, "score": -26.3055, "months": 3 }));
     assert_eq!(
         found[0]["detail_vi"],
-        "1.200 khác thường: trung vị của cùng tháng trong 3 năm khác là 5.100, điểm z hiệu chỉnh -26,3."
+        "1.200 khác thường: trung vị của cùng tháng trong 3 năm khác là 5.100, điểm z hiệu chỉnh \
+         -26,3."
     );
     assert_eq!(told("unit=u.a&method=history"), ["2020-12", "2021-12", "2023-12"]);
 }
@@ -293,7 +317,9 @@ fn averages_are_compared_with_their_own_history() {
     assert_eq!(found.len(), 1, "{found:?}");
     has(
         &found[0],
-        &json!({ "rule": "outlier", "measure": MINUTES, "value": 60, "expected": 22.5, "score": 16.8625 }),
+        &json!({
+            "rule": "outlier", "measure": MINUTES, "value": 60, "expected": 22.5, "score": 16.8625,
+        }),
     );
 }
 
@@ -323,9 +349,16 @@ fn a_step_of_a_stock_is_reported_once() {
 
 #[test]
 fn a_run_of_unchanged_figures_is_reported_at_its_end() {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.six", "parent": "u" }, { "code": "u.five", "parent": "u" }, { "code": "u.gap", "parent": "u" }, { "code": "u.small", "parent": "u" }, { "code": "u.stock", "parent": "u" }, { "code": "u.eleven", "parent": "u" }, { "code": "u.on", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.six", "parent": "u" },
+        { "code": "u.five", "parent": "u" },
+        { "code": "u.gap", "parent": "u" },
+        { "code": "u.small", "parent": "u" },
+        { "code": "u.stock", "parent": "u" },
+        { "code": "u.eleven", "parent": "u" },
+        { "code": "u.on", "parent": "u" },
+    ]));
     run(&server, "u.six", OUTGOING, (2021, 1), &[40, 50, 50, 50, 50, 50, 50, 51]);
     run(&server, "u.five", OUTGOING, (2021, 1), &[50, 50, 50, 50, 50, 51]);
     run(&server, "u.gap", OUTGOING, (2021, 1), &[50, 50, 50]);
@@ -363,7 +396,10 @@ fn with_a_stock(server: &Server) {
     for code in ["x.opened", "x.closed"] {
         indicators.push(json!({ "code": code, "kind": "flow", "unit_of_measure": "count" }));
     }
-    indicators.push(json!({ "code": "x.stock", "kind": "stock", "unit_of_measure": "count", "movement": { "opened": "x.opened", "closed": "x.closed" } }));
+    indicators.push(json!({
+        "code": "x.stock", "kind": "stock", "unit_of_measure": "count",
+        "movement": { "opened": "x.opened", "closed": "x.closed" },
+    }));
     server.put("catalogue", &catalogue).expect(200);
 }
 
@@ -422,9 +458,11 @@ fn no_negative_opening_level_is_implied() {
 
 /// Two units with an outlier, an unchanged figure and an opening level each.
 fn eventful() -> Server {
-    let server = forest(
-        &json!([{ "code": "u" }, { "code": "u.a", "parent": "u" }, { "code": "u.b", "parent": "u" }]),
-    );
+    let server = forest(&json!([
+        { "code": "u" },
+        { "code": "u.a", "parent": "u" },
+        { "code": "u.b", "parent": "u" },
+    ]));
     for unit in ["u.a", "u.b"] {
         run(&server, unit, OUTGOING, (2021, 1), &[100, 140, 180, 220, 260, 300, 1_000]);
         run(&server, unit, "igate.dossiers.resolved", (2021, 1), &[50; 6]);

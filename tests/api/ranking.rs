@@ -17,7 +17,11 @@ fn forest(units: &Value) -> Server {
 
 /// A province with one child for each letter.
 fn province(letters: &str) -> Server {
-    let children = letters.chars().map(|letter| json!({ "code": format!("p.{letter}"), "parent": "p", "name": { "vi": format!("Xã {letter}") } }));
+    let children = letters.chars().map(|letter| {
+        json!({
+            "code": format!("p.{letter}"), "parent": "p", "name": { "vi": format!("Xã {letter}") },
+        })
+    });
     forest(&std::iter::once(json!({ "code": "p" })).chain(children).collect())
 }
 
@@ -64,10 +68,10 @@ fn with_a_kpi_of_less(server: &Server) {
     let mut catalogue = server.read("catalogue");
     let formula =
         "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
-    catalogue["kpis"]
-        .as_array_mut()
-        .unwrap()
-        .push(json!({ "code": "x.unsigned_rate", "formula": formula, "unit_of_measure": "percent", "direction": "lower" }));
+    catalogue["kpis"].as_array_mut().unwrap().push(json!({
+        "code": "x.unsigned_rate", "formula": formula, "unit_of_measure": "percent",
+        "direction": "lower",
+    }));
     server.put("catalogue", &catalogue).expect(200);
 }
 
@@ -79,12 +83,15 @@ fn the_example_of_the_specification() {
     let found = server.read(&path(RATE, "p", "2025-06"));
     has(
         &found,
-        &json!({ "revision": server.revision(), "measure": RATE, "parent": "p", "period": "2025-06", "direction": "higher" }),
+        &json!({
+            "revision": server.revision(), "measure": RATE, "parent": "p", "period": "2025-06",
+            "direction": "higher",
+        }),
     );
     // 90 / 100 x 100 = 90, below 95.
     let expected = json!({
-        "unit": "p.a", "value": 90.0, "delta": null, "delta_reason": "no_prior", "rank": 1, "previous_rank": null,
-        "target": 100.0, "attainment": 90.0, "status": "behind"
+        "unit": "p.a", "value": 90.0, "delta": null, "delta_reason": "no_prior", "rank": 1,
+        "previous_rank": null, "target": 100.0, "attainment": 90.0, "status": "behind",
     });
     has(&found["rows"][0], &expected);
     assert_eq!(found["rows"].as_array().unwrap().len(), 1);
@@ -103,7 +110,10 @@ fn equal_values_share_a_rank_and_the_next_one_counts_them() {
     );
     has(
         &found[0],
-        &json!({ "name": { "vi": "Xã b", "en": "" }, "value": 90, "coverage": 1.0, "target": null, "attainment": null, "status": null }),
+        &json!({
+            "name": { "vi": "Xã b", "en": "" }, "value": 90, "coverage": 1.0, "target": null,
+            "attainment": null, "status": null,
+        }),
     );
 }
 
@@ -202,7 +212,10 @@ fn units_without_a_figure_come_last_without_a_rank() {
     for row in &found[1..] {
         has(
             row,
-            &json!({ "value": null, "delta": null, "delta_reason": "missing", "previous_rank": null, "target": 80, "attainment": null, "status": "no_data" }),
+            &json!({
+                "value": null, "delta": null, "delta_reason": "missing", "previous_rank": null,
+                "target": 80, "attainment": null, "status": "no_data",
+            }),
         );
     }
     has(&found[3], &json!({ "coverage": 0.0 }));
@@ -216,8 +229,12 @@ fn units_without_a_figure_come_last_without_a_rank() {
 #[test]
 fn a_ranking_reports_the_previous_rank_and_the_change() {
     let server = forest(&json!([
-        { "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.b", "parent": "p" }, { "code": "p.c", "parent": "p" },
-        { "code": "p.d", "parent": "p", "valid_from": "2021-10-01" }, { "code": "p.e", "parent": "p", "valid_to": "2021-09-30" }
+        { "code": "p" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p.b", "parent": "p" },
+        { "code": "p.c", "parent": "p" },
+        { "code": "p.d", "parent": "p", "valid_from": "2021-10-01" },
+        { "code": "p.e", "parent": "p", "valid_to": "2021-09-30" },
     ]));
     for (unit, before, now) in [
         ("p.a", Some(50), Some(60)),
@@ -300,7 +317,10 @@ fn wider_periods_are_ranked_by_their_own_values() {
     assert_eq!(order(&found), [("p.b", Some(1)), ("p.a", Some(2))]);
     has(
         &found[0],
-        &json!({ "value": 40, "coverage": 1.0, "previous_rank": 1, "delta": null, "delta_reason": "coverage_changed" }),
+        &json!({
+            "value": 40, "coverage": 1.0, "previous_rank": 1, "delta": null,
+            "delta_reason": "coverage_changed",
+        }),
     );
     has(&found[1], &json!({ "value": 35, "coverage": 0.666_667, "previous_rank": 2 }));
     // 400 and 300 documents; in the second quarter both had 100.
@@ -311,11 +331,17 @@ fn wider_periods_are_ranked_by_their_own_values() {
     let found = rows(&server, OUTGOING, "p", "2021-9M");
     has(
         &found[0],
-        &json!({ "unit": "p.a", "value": 500, "rank": 1, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }),
+        &json!({
+            "unit": "p.a", "value": 500, "rank": 1, "previous_rank": null, "delta": null,
+            "delta_reason": "not_applicable",
+        }),
     );
     has(
         &found[1],
-        &json!({ "unit": "p.b", "value": 400, "rank": 2, "previous_rank": null, "delta": null, "delta_reason": "not_applicable" }),
+        &json!({
+            "unit": "p.b", "value": 400, "rank": 2, "previous_rank": null, "delta": null,
+            "delta_reason": "not_applicable",
+        }),
     );
     has(
         &rows(&server, OUTGOING, "p", "2021")[0],
@@ -326,8 +352,13 @@ fn wider_periods_are_ranked_by_their_own_values() {
 #[test]
 fn a_target_is_inherited_down_the_tree_overridden_and_dated() {
     let server = forest(&json!([
-        { "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.a.x", "parent": "p.a" }, { "code": "p.a.y", "parent": "p.a" }, { "code": "p.b", "parent": "p" },
-        { "code": "q" }, { "code": "q.c", "parent": "q" }
+        { "code": "p" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p.a.x", "parent": "p.a" },
+        { "code": "p.a.y", "parent": "p.a" },
+        { "code": "p.b", "parent": "p" },
+        { "code": "q" },
+        { "code": "q.c", "parent": "q" },
     ]));
     targets(
         &server,
@@ -472,9 +503,11 @@ fn a_ranking_as_of_a_revision_is_stable_and_cacheable() {
 
 #[test]
 fn a_ranking_as_a_table() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "name": { "vi": "=1+1", "en": "A, \"b\"" } }, { "code": "p.b", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.a", "parent": "p", "name": { "vi": "=1+1", "en": "A, \"b\"" } },
+        { "code": "p.b", "parent": "p" },
+    ]));
     rate(&server, "p.a", "2021-09", 10);
     rate(&server, "p.a", "2021-10", 40);
     targets(&server, &[("t", RATE, None, None, None, "80.0")]);

@@ -13,13 +13,27 @@ const RECEIVED: &str = "igate.dossiers.received";
 /// Two submissions and a correction: 6 current figures, 7 recorded ones.
 fn filled() -> (Server, Value, Value) {
     let server = Server::start();
-    let received = |members: Value, value: i64| json!({ "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value, "dimensions": members });
+    let received = |members: Value, value: i64| {
+        json!({
+            "indicator": RECEIVED, "unit": "travinh", "period": "2021-10", "value": value,
+            "dimensions": members,
+        })
+    };
     let first = json!({ "observations": [
-        figure(OUTGOING, "travinh", "2021-09", 90), figure(OUTGOING, "travinh", "2021-10", 100), figure(OUTGOING, "tv.cdc", "2021-10", 7),
-        received(json!({ "channel": "online", "service_level": "4" }), 5), received(json!({ "channel": "online" }), 6),
+        figure(OUTGOING, "travinh", "2021-09", 90),
+        figure(OUTGOING, "travinh", "2021-10", 100),
+        figure(OUTGOING, "tv.cdc", "2021-10", 7),
+        received(json!({ "channel": "online", "service_level": "4" }), 5),
+        received(json!({ "channel": "online" }), 6),
     ] });
     let first = server.post(&first).expect(201);
-    let second = json!({ "reason": "recount", "observations": [figure(OUTGOING, "travinh", "2021-10", 101), figure(SIGNED, "travinh", "2021-10", 50)] });
+    let second = json!({
+        "reason": "recount",
+        "observations": [
+            figure(OUTGOING, "travinh", "2021-10", 101),
+            figure(SIGNED, "travinh", "2021-10", 50),
+        ],
+    });
     let second = server.post(&second).expect(201);
     (server, first, second)
 }
@@ -70,11 +84,17 @@ fn a_figure_is_returned_with_all_its_fields() {
     let found = &page["observations"][0];
     has(
         found,
-        &json!({ "submission": second["submission"], "revision": second["revision"], "recorded_at": second["recorded_at"], "reason": "recount" }),
+        &json!({
+            "submission": second["submission"], "revision": second["revision"],
+            "recorded_at": second["recorded_at"], "reason": "recount",
+        }),
     );
     has(
         found,
-        &json!({ "indicator": SIGNED, "dimensions": {}, "unit": "travinh", "period": "2021-10", "value": 50 }),
+        &json!({
+            "indicator": SIGNED, "dimensions": {}, "unit": "travinh", "period": "2021-10",
+            "value": 50,
+        }),
     );
     let split =
         server.read("observations?indicator=igate.dossiers.received%7Bservice_level%3D4%7D");

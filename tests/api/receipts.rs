@@ -15,11 +15,18 @@ fn id(receipt: &Value) -> String {
 fn a_receipt_says_what_was_sent_by_whom_when_and_what_was_found_then() {
     let server = Server::start();
     let body = json!({
-        "source": { "kind": "report", "reference": "Báo cáo 10/2021" },
-        "reason": "late",
-        "observations": [figure("pki.certificates.total", "travinh", "2021-10", 10),
-            { "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10", "value": 4, "dimensions": { "certificate_holder": "organisation" } },
-            { "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10", "value": 5, "dimensions": { "certificate_holder": "individual" } }]
+        "source": { "kind": "report", "reference": "Báo cáo 10/2021" }, "reason": "late",
+        "observations": [
+            figure("pki.certificates.total", "travinh", "2021-10", 10),
+            {
+                "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10",
+                "value": 4, "dimensions": { "certificate_holder": "organisation" },
+            },
+            {
+                "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10",
+                "value": 5, "dimensions": { "certificate_holder": "individual" },
+            },
+        ],
     });
     let posted = server.post(&body);
     let answer = posted.expect(201);
@@ -27,11 +34,17 @@ fn a_receipt_says_what_was_sent_by_whom_when_and_what_was_found_then() {
     let receipt = server.read(posted.header("location"));
     has(
         &receipt,
-        &json!({ "submission": answer["submission"], "revision": answer["revision"], "recorded_at": answer["recorded_at"] }),
+        &json!({
+            "submission": answer["submission"], "revision": answer["revision"],
+            "recorded_at": answer["recorded_at"],
+        }),
     );
     has(
         &receipt,
-        &json!({ "reason": "late", "withdraws": null, "source": { "kind": "report", "reference": "Báo cáo 10/2021" } }),
+        &json!({
+            "reason": "late", "withdraws": null,
+            "source": { "kind": "report", "reference": "Báo cáo 10/2021" },
+        }),
     );
     assert!(receipt["actor"].is_string());
     assert_eq!(receipt["counts"], answer["counts"]);
@@ -84,7 +97,10 @@ fn a_second_withdrawal_finds_no_current_figures() {
     let second = server.delete(&path).expect(200);
     has(
         &second,
-        &json!({ "submission": null, "counts": { "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 0 } }),
+        &json!({
+            "submission": null,
+            "counts": { "created": 0, "revised": 0, "unchanged": 0, "withdrawn": 0 },
+        }),
     );
     assert_eq!(server.revision(), revision);
     // A withdrawn figure can be sent again and then belongs to the other submission.

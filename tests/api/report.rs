@@ -136,7 +136,10 @@ fn the_same_report_again_changes_nothing_and_names_the_same_contradictions() {
 #[test]
 fn a_correction_ends_a_contradiction_and_a_restart_finds_the_same_ones() {
     let (server, _) = posted();
-    let corrected = json!({ "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10", "value": 2322 });
+    let corrected = json!({
+        "indicator": "pki.certificates.total", "unit": "travinh", "period": "2021-10",
+        "value": 2322,
+    });
     let receipt = server.post(&json!({ "observations": [corrected] })).expect(201);
     assert_eq!(receipt["findings"], json!([]));
     let standing = server.read("findings")["findings"].clone();

@@ -9,7 +9,16 @@ use crate::harness::{Api, REPORT, Server, figure, has, run};
 const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 
 /// A short report of an invented month.
-const TEXT: &str = "# BÁO CÁO\n\n## Kết quả công tác tháng 3 năm 2021 của tỉnh Trà Vinh\n\n### 1. Ứng dụng công nghệ thông tin\n\n- Hệ thống quản lý văn bản và điều hành (VNPT-iOffice): trong tháng tạo mới 15 tài khoản, tổng số người dùng là 6.120. Tổng số văn bản đi trong tháng: 20.500 văn bản, trong đó ký số 16.400 văn bản (tỷ lệ 81,2%).\n\n- Đã tổ chức 999 chuyến tham quan.\n";
+const TEXT: &str = "# BÁO CÁO\n\
+                    \n\
+                    ## Kết quả công tác tháng 3 năm 2021 của tỉnh Trà Vinh\n\
+                    \n\
+                    ### 1. Ứng dụng công nghệ thông tin\n\
+                    \n\
+                    - Hệ thống quản lý văn bản và điều hành (VNPT-iOffice): trong tháng tạo mới 15 \
+                    tài khoản, tổng số người dùng là 6.120. Tổng số văn bản đi trong tháng: 20.500 \
+                    văn bản, trong đó ký số 16.400 văn bản (tỷ lệ 81,2%).\n\
+                    \n- Đã tổ chức 999 chuyến tham quan.\n";
 
 fn send(api: &Api, parameters: &str, text: &str) -> crate::harness::Reply {
     api.post_bytes(&format!("reports{parameters}"), "text/markdown", text.as_bytes())
@@ -69,7 +78,10 @@ fn a_dry_run_reports_every_number_with_its_position_and_records_nothing() {
     let answer = send(&server, "", TEXT).expect(200);
     has(
         &answer,
-        &json!({ "unit": "travinh", "period": "2021-03", "dry_run": true, "submission": null, "revision": null, "faults": [], "closed": false, "media_type": "text/markdown" }),
+        &json!({
+            "unit": "travinh", "period": "2021-03", "dry_run": true, "submission": null,
+            "revision": null, "faults": [], "closed": false, "media_type": "text/markdown",
+        }),
     );
     let found = figures(&answer, "figure");
     assert_eq!(value(&found, "ioffice.users.created"), Some("15"));
@@ -102,7 +114,10 @@ fn a_report_is_recorded_once_with_its_text_and_the_places_of_its_figures() {
     let receipt = server.read(&format!("submissions/{id}"));
     has(
         &receipt,
-        &json!({ "source": { "kind": "report", "reference": "Báo cáo số 3" }, "counts": answer["counts"], "findings": answer["findings"] }),
+        &json!({
+            "source": { "kind": "report", "reference": "Báo cáo số 3" }, "counts": answer["counts"],
+            "findings": answer["findings"],
+        }),
     );
     has(&server.point("ioffice.users.total", "travinh", "2021-03"), &json!({ "value": 6120 }));
     has(
@@ -175,7 +190,15 @@ fn a_report_is_compared_with_the_ledger_and_with_itself() {
             ("ioffice.documents.outgoing", "2021-02", 19_000),
         ],
     );
-    let text = "BÁO CÁO\n\nKết quả công tác tháng 3 năm 2021 của tỉnh Trà Vinh\n\nHệ thống VNPT-iOffice: tổng số người dùng là 6.120 (tháng trước 6.105). Tổng số văn bản đi trong tháng: 20.500 văn bản.\n\nChứng thư số: trong tháng cấp mới 12 chứng thư số.\n\nChứng thư số: trong tháng cấp mới 13 chứng thư số.\n";
+    let text = "BÁO CÁO\n\
+                \n\
+                Kết quả công tác tháng 3 năm 2021 của tỉnh Trà Vinh\n\
+                \n\
+                Hệ thống VNPT-iOffice: tổng số người dùng là 6.120 (tháng trước 6.105). Tổng số \
+                văn bản đi trong tháng: 20.500 văn bản.\n\
+                \n\
+                Chứng thư số: trong tháng cấp mới 12 chứng thư số.\n\
+                \nChứng thư số: trong tháng cấp mới 13 chứng thư số.\n";
     let answer = server.post_bytes("reports", "text/plain", text.as_bytes()).expect(200);
     let earlier = figures(&answer, "earlier");
     assert_eq!(value(&earlier, "ioffice.users.total"), Some("6105"), "{answer}");
@@ -190,11 +213,17 @@ fn a_report_is_compared_with_the_ledger_and_with_itself() {
     };
     has(
         &finding("stated_earlier"),
-        &json!({ "severity": "warning", "measure": "ioffice.users.total", "unit": "travinh", "period": "2021-02", "stated": 6105, "computed": 6000 }),
+        &json!({
+            "severity": "warning", "measure": "ioffice.users.total", "unit": "travinh",
+            "period": "2021-02", "stated": 6105, "computed": 6000,
+        }),
     );
     has(
         &finding("stated_twice"),
-        &json!({ "measure": "pki.certificates.issued", "unit": "travinh", "period": "2021-03", "stated": 12, "computed": 13 }),
+        &json!({
+            "measure": "pki.certificates.issued", "unit": "travinh", "period": "2021-03",
+            "stated": 12, "computed": 13,
+        }),
     );
     // After recording, the findings are those of the receipt.
     let recorded =
@@ -215,7 +244,10 @@ fn a_quarter_is_read_and_held_against_its_months_but_not_recorded() {
             ("ioffice.documents.outgoing", "2021-03", 300),
         ],
     );
-    let text = "BÁO CÁO\n\nKết quả công tác quý I năm 2021 của tỉnh Trà Vinh\n\nHệ thống VNPT-iOffice: tổng số văn bản đi trong quý: 650 văn bản.\n";
+    let text = "BÁO CÁO\n\
+                \n\
+                Kết quả công tác quý I năm 2021 của tỉnh Trà Vinh\n\
+                \nHệ thống VNPT-iOffice: tổng số văn bản đi trong quý: 650 văn bản.\n";
     let answer = server.post_bytes("reports", "text/plain", text.as_bytes()).expect(200);
     assert_eq!(answer["period"], "2021-Q1");
     has(
@@ -312,7 +344,9 @@ fn a_multipart_form_provides_the_file_name() {
     let server = Server::start();
     let form = |field: &str, name: &str, media: &str, content: &str| {
         let body = format!(
-            "--x\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\nContent-Type: {media}\r\n\r\n{content}\r\n--x--\r\n"
+            "--x\r\n\
+             Content-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: {media}\r\n\r\n{content}\r\n--x--\r\n"
         );
         server.post_bytes(
             "reports?dry_run=false",
@@ -439,7 +473,14 @@ fn the_command_line_checks_tries_patterns_on_and_imports_a_report() {
             .expect(1);
     assert!(english.contains("unit travinh, period 2021-04"), "{english}");
     // Another pattern over the shipped catalogue.
-    let pattern = "[[indicators]]\ncode = \"visits.made\"\nkind = \"flow\"\nunit_of_measure = \"count\"\n\n[[patterns]]\ncode = \"visits.made\"\nmeasure = \"visits.made\"\nphrases = [ \"{value} chuyến tham quan\" ]\n";
+    let pattern = "[[indicators]]\n\
+                   code = \"visits.made\"\n\
+                   kind = \"flow\"\n\
+                   unit_of_measure = \"count\"\n\
+                   \n\
+                   [[patterns]]\n\
+                   code = \"visits.made\"\n\
+                   measure = \"visits.made\"\nphrases = [ \"{value} chuyến tham quan\" ]\n";
     let tried = run(&["check", &file, "--explain", "--catalogue", &write("visits.toml", pattern)])
         .expect(1);
     assert!(tried.contains("visits.made: Đã tổ chức 999 chuyến tham quan."), "{tried}");
@@ -635,7 +676,10 @@ fn figures_that_are_not_certain_are_recorded_only_when_they_are_accepted() {
 #[test]
 fn a_report_of_uncertain_figures_alone_says_how_they_are_recorded() {
     let server = Server::start();
-    let text = "# BÁO CÁO\n\nKết quả tháng 3 năm 2021 của tỉnh Trà Vinh\n\nTổng số văn bản đi trong tháng khoảng 20.500 văn bản.\n";
+    let text = "# BÁO CÁO\n\
+                \n\
+                Kết quả tháng 3 năm 2021 của tỉnh Trà Vinh\n\
+                \nTổng số văn bản đi trong tháng khoảng 20.500 văn bản.\n";
     assert_eq!(send(&server, "?dry_run=false", text).faults(422), ["/accept not_certain"]);
     let preview = send(&server, "", text).expect(200);
     let start = &preview["figures"][0]["start"];

@@ -18,7 +18,12 @@ fn exported_figures_are_unchanged_when_they_are_sent_back_also_in_closed_months(
     let server = Server::start();
     let count = server.post_csv("observations", REPORT).expect(201)["counts"]["created"].clone();
     let rate = figure("ioffice.documents.signed_rate", "travinh", "2021-09", "78.950");
-    server.post(&json!({ "reason": "=x\n\"y\"", "observations": [rate, figure("ioffice.documents.outgoing", "travinh", "2021-09", 9)] })).expect(201);
+    server
+        .post(&json!({
+            "reason": "=x\n\"y\"",
+            "observations": [rate, figure("ioffice.documents.outgoing", "travinh", "2021-09", 9)],
+        }))
+        .expect(201);
     let count = count.as_i64().unwrap() + 2;
     for closed in [false, true] {
         if closed {
@@ -32,7 +37,10 @@ fn exported_figures_are_unchanged_when_they_are_sent_back_also_in_closed_months(
             let receipt = server.post_bytes("observations", media, &exported).expect(200);
             has(
                 &receipt,
-                &json!({ "recorded": false, "counts": { "created": 0, "revised": 0, "unchanged": count, "withdrawn": 0 } }),
+                &json!({
+                    "recorded": false,
+                    "counts": { "created": 0, "revised": 0, "unchanged": count, "withdrawn": 0 },
+                }),
             );
         }
         for columns in ["", "&full=true", "&lang=en"] {
@@ -80,7 +88,14 @@ fn fields_that_no_export_has_are_still_errors() {
         );
     }
     let with = |column: &str| {
-        server.post_csv("observations", &format!("indicator,unit,period,value,{column}\nioffice.documents.outgoing,travinh,2021-10,1,x\n"))
+        server.post_csv(
+            "observations",
+            &format!(
+                "indicator,unit,period,value,{column}\n\
+                 ioffice.documents.outgoing,travinh,2021-10,1,\
+                 x\n"
+            ),
+        )
     };
     for column in ["stated", "reason", "hash"] {
         assert_eq!(with(column).faults(422), [" unknown_column"], "{column}");
@@ -117,10 +132,21 @@ fn a_csv_of_another_encoding_is_named() {
 fn exported_units_are_unchanged_when_they_are_put_back_or_imported() {
     let server = Server::start();
     server.put_units(&json!([
-        { "code": "x", "kind": "commune", "name": { "vi": "Xã \"X\"; số 1", "en": "-X" }, "parent": "travinh", "valid_from": "2020-01-01", "valid_to": "2025-06-30",
-          "successors": ["y", "z"], "shares": { "y": 0.25, "z": 0.75 }, "labels": ["=xã; x", "X"],
-          "official_codes": [{ "code": "29236", "scheme": "gso", "valid_from": "2020-01-01", "valid_to": null }, { "code": "a;b", "scheme": "", "valid_from": null, "valid_to": null }] },
-        { "code": "y" }, { "code": "z", "official_codes": [{ "code": "7", "scheme": "", "valid_from": null, "valid_to": null }] }]));
+        {
+            "code": "x", "kind": "commune", "name": { "vi": "Xã \"X\"; số 1", "en": "-X" },
+            "parent": "travinh", "valid_from": "2020-01-01", "valid_to": "2025-06-30",
+            "successors": ["y", "z"], "shares": { "y": 0.25, "z": 0.75 }, "labels": ["=xã; x", "X"],
+            "official_codes": [
+                { "code": "29236", "scheme": "gso", "valid_from": "2020-01-01", "valid_to": null },
+                { "code": "a;b", "scheme": "", "valid_from": null, "valid_to": null },
+            ],
+        },
+        { "code": "y" },
+        {
+            "code": "z",
+            "official_codes": [{ "code": "7", "scheme": "", "valid_from": null, "valid_to": null }],
+        },
+    ]));
     let revision = server.revision();
     let units = server.read("units")["units"].clone();
     let all = server.get("units?format=xlsx&full=true").body;
@@ -209,7 +235,12 @@ fn a_file_with_only_an_encoded_name_is_read() {
         "filename=\"a.xlsx\"; filename*=UTF-8''b.xlsx",
         "filename=\"a.xlsx\"",
     ] {
-        let mut body = format!("--B\r\nContent-Disposition: form-data; name=\"file\"; {name}\r\nContent-Type: application/octet-stream\r\n\r\n").into_bytes();
+        let mut body = format!(
+            "--B\r\n\
+             Content-Disposition: form-data; name=\"file\"; {name}\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        )
+        .into_bytes();
         body.extend(&form);
         body.extend(b"\r\n--B--\r\n");
         let view =
@@ -240,7 +271,10 @@ fn a_table_is_whole_or_refused_unless_a_limit_is_given() {
     let csv = server.get(&format!("{path}&format=csv&limit=3")).text();
     assert_eq!(csv.lines().count(), 1 + 3 * 600);
     server.read(path);
-    let whole = server.get("series?measure=ioffice.documents.outgoing&descendants_of=travinh&from=2021-10&to=2021-10&format=csv");
+    let whole = server.get(
+        "series?measure=ioffice.documents.outgoing&descendants_of=travinh&\
+         from=2021-10&to=2021-10&format=csv",
+    );
     assert!(whole.next_link().is_none());
 }
 

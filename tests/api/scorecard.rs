@@ -92,7 +92,10 @@ fn a_scorecard_lists_each_kpi_and_headline_indicator_once() {
     let found = scorecard(&server, "travinh", "2021-10");
     has(
         &found,
-        &json!({ "revision": server.revision(), "unit": "travinh", "kind": "province", "period": "2021-10", "score": null }),
+        &json!({
+            "revision": server.revision(), "unit": "travinh", "kind": "province",
+            "period": "2021-10", "score": null,
+        }),
     );
     assert_eq!(found["name"]["en"], "Tra Vinh");
     let rows = found["rows"].as_array().unwrap();
@@ -112,21 +115,33 @@ fn a_scorecard_lists_each_kpi_and_headline_indicator_once() {
     let level = row(&found, LEVEL4);
     has(
         &level,
-        &json!({ "value": 50.807_320, "stated": 50.81, "target": 100, "attainment": 50.807_320, "status": "behind", "direction": "higher", "group": "kpi" }),
+        &json!({
+            "value": 50.807_320, "stated": 50.81, "target": 100, "attainment": 50.807_320,
+            "status": "behind", "direction": "higher", "group": "kpi",
+        }),
     );
     // 9,319 of 13,594; the reference target of 100 has no dates.
     has(
         &row(&found, CLEARANCE),
-        &json!({ "value": 68.552_302, "target": 100, "attainment": 68.552_302, "status": "behind", "system": "igate" }),
+        &json!({
+            "value": 68.552_302, "target": 100, "attainment": 68.552_302, "status": "behind",
+            "system": "igate",
+        }),
     );
     // The targets for December 2025 are not in force yet.
     has(
         &row(&found, RATE),
-        &json!({ "value": 78.947_144, "stated": 78.955, "target": null, "attainment": null, "status": null, "unit_of_measure": "percent" }),
+        &json!({
+            "value": 78.947_144, "stated": 78.955, "target": null, "attainment": null,
+            "status": null, "unit_of_measure": "percent",
+        }),
     );
     has(
         &row(&found, USERS),
-        &json!({ "value": 7401, "direction": "neutral", "status": null, "system": "ioffice", "unit_of_measure": "count", "score": null }),
+        &json!({
+            "value": 7401, "direction": "neutral", "status": null, "system": "ioffice",
+            "unit_of_measure": "count", "score": null,
+        }),
     );
     assert_eq!(row(&found, USERS)["name"]["en"], "Users");
 }
@@ -244,8 +259,22 @@ fn a_scorecard_and_the_series_agree_in_every_field() {
     }
     figures.push(figure(RATE, "p", "2021-10", "78.950"));
     server.post(&json!({ "observations": figures })).expect(201);
-    server.put("targets", &json!({ "targets": [{ "code": "t", "measure": "igate.dossiers.online_rate{service_level=4}", "value": 80 }] })).expect(200);
-    server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "p", "from": "2021-09", "text": "Mất điện" }] })).expect(200);
+    server
+        .put(
+            "targets",
+            &json!({ "targets": [{
+        "code": "t", "measure": "igate.dossiers.online_rate{service_level=4}", "value": 80,
+    }] }),
+        )
+        .expect(200);
+    server
+        .put(
+            "annotations",
+            &json!({ "annotations": [{
+        "code": "n", "unit": "p", "from": "2021-09", "text": "Mất điện",
+    }] }),
+        )
+        .expect(200);
     let mut compared = 0;
     for unit in ["p", "p.ab", "p.a", "p.c"] {
         for period in
@@ -282,17 +311,33 @@ fn a_scorecard_and_the_series_agree_in_every_field() {
 
 #[test]
 fn values_of_a_parent_are_ratios_of_sums_and_targets_are_inherited() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.m", "parent": "p" },
+        { "code": "p.n", "parent": "p" },
+    ]));
     server.record("p.m", &[(OUTGOING, "2021-10", 100), (SIGNED, "2021-10", 50)]);
     server.record("p.n", &[(OUTGOING, "2021-10", 300), (SIGNED, "2021-10", 270)]);
-    let target = |code: &str, unit: Value, value: &str| json!({ "code": code, "measure": RATE, "unit": unit, "value": value });
-    server.put("targets", &json!({ "targets": [target("all", Value::Null, "84"), target("n", json!("p.n"), "90")] })).expect(200);
+    let target = |code: &str, unit: Value, value: &str| {
+        json!({
+            "code": code, "measure": RATE, "unit": unit, "value": value,
+        })
+    };
+    server
+        .put(
+            "targets",
+            &json!({ "targets": [
+        target("all", Value::Null, "84"),
+        target("n", json!("p.n"), "90"),
+    ] }),
+        )
+        .expect(200);
     // 320 of 400 is 80; 80 / 84 = 0.952381, which is close.
     has(
         &row(&scorecard(&server, "p", "2021-10"), RATE),
-        &json!({ "value": 80, "coverage": 1.0, "target": 84, "attainment": 95.238_095, "status": "close" }),
+        &json!({
+            "value": 80, "coverage": 1.0, "target": 84, "attainment": 95.238_095, "status": "close",
+        }),
     );
     has(
         &row(&scorecard(&server, "p.m", "2021-10"), RATE),
@@ -313,7 +358,10 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     let server = forest(&json!([{ "code": "u" }]));
     with_kpis(&server, |code, kpi| match code {
         RATE => {
-            kpi["score"] = json!({ "function": "proportional", "points": "20", "threshold": "80", "source": { "en": "Decision 766/QD-TTg (2022)" } })
+            kpi["score"] = json!({
+                "function": "proportional", "points": "20", "threshold": "80",
+                "source": { "en": "Decision 766/QD-TTg (2022)" },
+            })
         }
         CLEARANCE => {
             kpi["score"] = json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100 })
@@ -338,12 +386,18 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
     let score = row(&found, RATE)["score"].clone();
     has(
         &score,
-        &json!({ "function": "proportional", "points": 20, "threshold": 80, "earned": 15, "source": { "vi": "", "en": "Decision 766/QD-TTg (2022)" } }),
+        &json!({
+            "function": "proportional", "points": 20, "threshold": 80, "earned": 15,
+            "source": { "vi": "", "en": "Decision 766/QD-TTg (2022)" },
+        }),
     );
     // 99.5 is not 100.
     has(
         &row(&found, CLEARANCE)["score"],
-        &json!({ "function": "all_or_nothing", "points": 12.5, "threshold": 100, "earned": 0, "source": null }),
+        &json!({
+            "function": "all_or_nothing", "points": 12.5, "threshold": 100, "earned": 0,
+            "source": null,
+        }),
     );
     has(
         &row(&found, "igate.dossiers.online_rate")["score"],
@@ -364,7 +418,10 @@ fn points_are_full_at_the_threshold_and_below_it_in_proportion_or_none() {
             (RESOLVED, "2021-02", 200),
         ],
     );
-    let online = json!({ "indicator": RECEIVED, "unit": "u", "period": "2021-02", "value": 33, "dimensions": { "channel": "online" } });
+    let online = json!({
+        "indicator": RECEIVED, "unit": "u", "period": "2021-02", "value": 33,
+        "dimensions": { "channel": "online" },
+    });
     server.post(&json!({ "observations": [online] })).expect(201);
     let found = of("2021-02");
     has(&row(&found, RATE)["score"], &json!({ "earned": 20 }));
@@ -404,7 +461,10 @@ fn where_less_is_better_points_are_full_up_to_the_threshold() {
         "(ioffice.documents.outgoing - ioffice.documents.signed) / ioffice.documents.outgoing";
     for (code, function) in [("x.some", "proportional"), ("x.all", "all_or_nothing")] {
         let score = json!({ "function": function, "points": 10, "threshold": 20 });
-        let kpi = json!({ "code": code, "formula": formula, "unit_of_measure": "percent", "direction": "lower", "score": score });
+        let kpi = json!({
+            "code": code, "formula": formula, "unit_of_measure": "percent", "direction": "lower",
+            "score": score,
+        });
         catalogue["kpis"].as_array_mut().unwrap().push(kpi);
     }
     server.put("catalogue", &catalogue).expect(200);
@@ -554,7 +614,10 @@ fn points_are_added_up_before_they_are_rounded() {
     let mut catalogue = server.read("catalogue");
     for n in 0..3 {
         let score = json!({ "function": "proportional", "points": "10", "threshold": "100" });
-        let kpi = json!({ "code": format!("test.third{n}"), "formula": format!("{SIGNED} / {OUTGOING}"), "unit_of_measure": "percent", "direction": "higher", "score": score });
+        let kpi = json!({
+            "code": format!("test.third{n}"), "formula": format!("{SIGNED} / {OUTGOING}"),
+            "unit_of_measure": "percent", "direction": "higher", "score": score,
+        });
         catalogue["kpis"].as_array_mut().unwrap().push(kpi);
     }
     server.put("catalogue", &catalogue).expect(200);

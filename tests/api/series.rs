@@ -22,11 +22,15 @@ fn a_point_has_every_field_always() {
     server.post_csv("observations", REPORT).expect(201);
     let points = server.points(RATE, "travinh", "2021-09", "2021-10");
     let expected = json!({
-        "period": "2021-10", "time": "2021-10-01T00:00:00Z", "value": 78.947_144, "value_reason": null, "origin": "computed", "coverage": 1.0, "taken_from": null, "stated": 78.955,
-        "delta": null, "delta_reason": "no_prior", "delta_percent": null, "delta_percent_reason": "not_applicable",
-        "like_for_like_delta": null, "like_for_like_delta_reason": "no_prior", "like_for_like_percent": null, "like_for_like_percent_reason": "not_applicable",
-        "like_for_like_coverage": null, "year_delta": null, "year_delta_reason": "no_prior", "year_delta_percent": null, "year_delta_percent_reason": "not_applicable",
-        "year_to_date": null, "year_to_date_reason": "missing", "annotations": []
+        "period": "2021-10", "time": "2021-10-01T00:00:00Z", "value": 78.947_144,
+        "value_reason": null, "origin": "computed", "coverage": 1.0, "taken_from": null,
+        "stated": 78.955, "delta": null, "delta_reason": "no_prior", "delta_percent": null,
+        "delta_percent_reason": "not_applicable", "like_for_like_delta": null,
+        "like_for_like_delta_reason": "no_prior", "like_for_like_percent": null,
+        "like_for_like_percent_reason": "not_applicable", "like_for_like_coverage": null,
+        "year_delta": null, "year_delta_reason": "no_prior", "year_delta_percent": null,
+        "year_delta_percent_reason": "not_applicable", "year_to_date": null,
+        "year_to_date_reason": "missing", "annotations": [],
     });
     has(&points[1], &expected);
     let keys = |point: &Value| point.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -35,9 +39,13 @@ fn a_point_has_every_field_always() {
     has(
         &points[0],
         &json!({
-            "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null, "value_reason": "missing", "origin": null, "coverage": 0.0, "taken_from": null, "stated": null,
-            "delta": null, "delta_reason": "missing", "delta_percent_reason": "not_applicable", "like_for_like_delta_reason": "missing", "like_for_like_coverage": null,
-            "year_delta_reason": "missing", "year_delta_percent_reason": "not_applicable", "year_to_date": null, "year_to_date_reason": "missing"
+            "period": "2021-09", "time": "2021-09-01T00:00:00Z", "value": null,
+            "value_reason": "missing", "origin": null, "coverage": 0.0, "taken_from": null,
+            "stated": null, "delta": null, "delta_reason": "missing",
+            "delta_percent_reason": "not_applicable", "like_for_like_delta_reason": "missing",
+            "like_for_like_coverage": null, "year_delta_reason": "missing",
+            "year_delta_percent_reason": "not_applicable", "year_to_date": null,
+            "year_to_date_reason": "missing",
         }),
     );
 }
@@ -81,9 +89,12 @@ fn a_response_repeats_measure_unit_and_step_for_each_series() {
 
 #[test]
 fn children_and_descendants_are_asked_for_by_their_parent() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.a.x", "parent": "p.a" }, { "code": "p.b", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p.a.x", "parent": "p.a" },
+        { "code": "p.b", "parent": "p" },
+    ]));
     let units = |name: &str| -> Vec<String> {
         let answer = server
             .series(&[("measure", OUTGOING), (name, "p"), ("from", "2021-10"), ("to", "2021-10")])
@@ -120,32 +131,55 @@ fn gaps_stay_gaps_and_changes_compare_adjacent_periods_only() {
     assert_eq!(points.len(), 16);
     has(
         &points[0],
-        &json!({ "period": "2020-12", "value": 100, "delta_reason": "no_prior", "year_delta_reason": "no_prior", "year_to_date_reason": "missing" }),
+        &json!({
+            "period": "2020-12", "value": 100, "delta_reason": "no_prior",
+            "year_delta_reason": "no_prior", "year_to_date_reason": "missing",
+        }),
     );
     // Across the end of the year.
     has(
         &points[1],
-        &json!({ "period": "2021-01", "value": 150, "delta": 50, "delta_reason": null, "delta_percent": 50, "like_for_like_delta": 50, "like_for_like_percent": 50, "like_for_like_coverage": 1.0, "year_to_date": 150, "year_delta_reason": "no_prior" }),
+        &json!({
+            "period": "2021-01", "value": 150, "delta": 50, "delta_reason": null,
+            "delta_percent": 50, "like_for_like_delta": 50, "like_for_like_percent": 50,
+            "like_for_like_coverage": 1.0, "year_to_date": 150, "year_delta_reason": "no_prior",
+        }),
     );
     has(
         &points[2],
-        &json!({ "period": "2021-02", "value": null, "coverage": 0.0, "origin": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }),
+        &json!({
+            "period": "2021-02", "value": null, "coverage": 0.0, "origin": null,
+            "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing",
+        }),
     );
     has(
         &points[3],
-        &json!({ "period": "2021-03", "value": 200, "delta": null, "delta_reason": "no_prior", "delta_percent_reason": "no_prior", "year_delta": 40, "year_delta_percent": 25, "year_to_date_reason": "missing" }),
+        &json!({
+            "period": "2021-03", "value": 200, "delta": null, "delta_reason": "no_prior",
+            "delta_percent_reason": "no_prior", "year_delta": 40, "year_delta_percent": 25,
+            "year_to_date_reason": "missing",
+        }),
     );
     has(
         &points[12],
-        &json!({ "period": "2021-12", "year_delta": 20, "year_delta_percent": 20, "delta_reason": "no_prior" }),
+        &json!({
+            "period": "2021-12", "year_delta": 20, "year_delta_percent": 20,
+            "delta_reason": "no_prior",
+        }),
     );
     has(
         &points[13],
-        &json!({ "period": "2022-01", "delta": -110, "delta_percent": -91.666_667, "year_delta": -140, "year_delta_percent": -93.333_333, "year_to_date": 10 }),
+        &json!({
+            "period": "2022-01", "delta": -110, "delta_percent": -91.666_667, "year_delta": -140,
+            "year_delta_percent": -93.333_333, "year_to_date": 10,
+        }),
     );
     has(
         &points[15],
-        &json!({ "period": "2022-03", "delta": 10, "delta_percent": 50, "year_delta": -170, "year_delta_percent": -85, "year_to_date": 60, "year_to_date_reason": null }),
+        &json!({
+            "period": "2022-03", "delta": 10, "delta_percent": 50, "year_delta": -170,
+            "year_delta_percent": -85, "year_to_date": 60, "year_to_date_reason": null,
+        }),
     );
 }
 
@@ -165,7 +199,10 @@ fn a_rate_changes_in_points_and_its_year_to_date_is_a_ratio_of_sums() {
     has(&points[0], &json!({ "value": 50, "year_to_date": 50 }));
     has(
         &points[1],
-        &json!({ "value": 90, "delta": 40, "delta_percent": null, "delta_percent_reason": "not_applicable", "year_to_date": 80, "origin": "computed" }),
+        &json!({
+            "value": 90, "delta": 40, "delta_percent": null,
+            "delta_percent_reason": "not_applicable", "year_to_date": 80, "origin": "computed",
+        }),
     );
 }
 
@@ -184,7 +221,10 @@ fn division_by_zero_is_a_missing_value_and_a_change_from_zero_has_no_percentage(
     let rates = server.points(RATE, "u", "2021-01", "2021-02");
     has(
         &rates[0],
-        &json!({ "value": null, "origin": null, "delta": null, "delta_reason": "missing", "year_to_date": null, "year_to_date_reason": "missing" }),
+        &json!({
+            "value": null, "origin": null, "delta": null, "delta_reason": "missing",
+            "year_to_date": null, "year_to_date_reason": "missing",
+        }),
     );
     has(
         &rates[1],
@@ -194,15 +234,20 @@ fn division_by_zero_is_a_missing_value_and_a_change_from_zero_has_no_percentage(
     has(&flows[0], &json!({ "value": 0, "coverage": 1.0, "origin": "stated" }));
     has(
         &flows[1],
-        &json!({ "delta": 5, "delta_percent": null, "delta_percent_reason": "prior_zero", "like_for_like_percent_reason": "prior_zero" }),
+        &json!({
+            "delta": 5, "delta_percent": null, "delta_percent_reason": "prior_zero",
+            "like_for_like_percent_reason": "prior_zero",
+        }),
     );
 }
 
 #[test]
 fn a_rate_of_a_parent_is_the_ratio_of_sums_over_the_children_that_have_all_of_it() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.m", "parent": "p" },
+        { "code": "p.n", "parent": "p" },
+    ]));
     server.record(
         "p.m",
         &[
@@ -222,7 +267,11 @@ fn a_rate_of_a_parent_is_the_ratio_of_sums_over_the_children_that_have_all_of_it
     // 320 of 400, not the mean of 50 and 90; like for like m stayed at 50.
     has(
         &points[1],
-        &json!({ "value": 80, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_coverage": 0.5, "like_for_like_percent_reason": "not_applicable" }),
+        &json!({
+            "value": 80, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed",
+            "like_for_like_delta": 0, "like_for_like_coverage": 0.5,
+            "like_for_like_percent_reason": "not_applicable",
+        }),
     );
 }
 
@@ -243,11 +292,17 @@ fn a_merger_is_comparable_seen_from_the_parent() {
     has(&points[0], &json!({ "value": 35, "coverage": 1.0, "origin": "rolled_up" }));
     has(
         &points[1],
-        &json!({ "value": 46, "coverage": 1.0, "delta": 11, "delta_reason": null, "delta_percent": 31.428_571, "like_for_like_delta": 11, "like_for_like_coverage": 1.0 }),
+        &json!({
+            "value": 46, "coverage": 1.0, "delta": 11, "delta_reason": null,
+            "delta_percent": 31.428_571, "like_for_like_delta": 11, "like_for_like_coverage": 1.0,
+        }),
     );
     has(
         &server.point(OUTGOING, "p.ab", "2021-07"),
-        &json!({ "value": 40, "delta": null, "delta_reason": "definition_changed", "year_delta_reason": "definition_changed" }),
+        &json!({
+            "value": 40, "delta": null, "delta_reason": "definition_changed",
+            "year_delta_reason": "definition_changed",
+        }),
     );
     has(&server.point(OUTGOING, "p.ab", "2021-06"), &json!({ "value": null, "coverage": 0.0 }));
     has(
@@ -271,60 +326,79 @@ fn a_merger_of_which_one_part_had_not_reported_is_not_comparable() {
     // Like for like is c alone, one of the two leaves of July.
     has(
         &server.point(OUTGOING, "p", "2021-07"),
-        &json!({ "value": 46, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 1, "like_for_like_percent": 20, "like_for_like_coverage": 0.5 }),
+        &json!({
+            "value": 46, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed",
+            "like_for_like_delta": 1, "like_for_like_percent": 20, "like_for_like_coverage": 0.5,
+        }),
     );
     has(&server.point(OUTGOING, "p", "2021-06"), &json!({ "value": 15, "coverage": 0.666_667 }));
 }
 
 #[test]
 fn like_for_like_compares_the_remaining_units_after_a_closure() {
-    let server = forest(
-        &json!([{ "code": "q" }, { "code": "q.x", "parent": "q", "valid_to": "2021-06-30" }, { "code": "q.y", "parent": "q" }]),
-    );
+    let server = forest(&json!([
+        { "code": "q" },
+        { "code": "q.x", "parent": "q", "valid_to": "2021-06-30" },
+        { "code": "q.y", "parent": "q" },
+    ]));
     server.record("q.x", &[(OUTGOING, "2021-06", 10)]);
     server.record("q.y", &[(OUTGOING, "2021-06", 20), (OUTGOING, "2021-07", 25)]);
     has(&server.point(OUTGOING, "q", "2021-06"), &json!({ "value": 30, "coverage": 1.0 }));
     has(
         &server.point(OUTGOING, "q", "2021-07"),
         &json!({
-            "value": 25, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "delta_percent": null, "delta_percent_reason": "coverage_changed",
-            "like_for_like_delta": 5, "like_for_like_delta_reason": null, "like_for_like_percent": 25, "like_for_like_coverage": 1.0
+            "value": 25, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed",
+            "delta_percent": null, "delta_percent_reason": "coverage_changed",
+            "like_for_like_delta": 5, "like_for_like_delta_reason": null,
+            "like_for_like_percent": 25, "like_for_like_coverage": 1.0,
         }),
     );
 }
 
 #[test]
 fn partial_reporting_shows_its_coverage() {
-    let server = forest(
-        &json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]),
-    );
+    let server = forest(&json!([
+        { "code": "r" },
+        { "code": "r.m", "parent": "r" },
+        { "code": "r.n", "parent": "r" },
+    ]));
     server.record("r.m", &[(OUTGOING, "2021-09", 10), (OUTGOING, "2021-10", 15)]);
     server.record("r.n", &[(OUTGOING, "2021-09", 20)]);
     has(
         &server.point(OUTGOING, "r", "2021-10"),
         &json!({
-            "value": 15, "coverage": 0.5, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 5, "like_for_like_percent": 50, "like_for_like_coverage": 0.5
+            "value": 15, "coverage": 0.5, "delta": null, "delta_reason": "coverage_changed",
+            "like_for_like_delta": 5, "like_for_like_percent": 50, "like_for_like_coverage": 0.5,
         }),
     );
     server.record("r.n", &[(OUTGOING, "2021-10", 19)]);
     has(
         &server.point(OUTGOING, "r", "2021-10"),
-        &json!({ "value": 34, "coverage": 1.0, "delta": 4, "delta_percent": 13.333_333, "like_for_like_delta": 4 }),
+        &json!({
+            "value": 34, "coverage": 1.0, "delta": 4, "delta_percent": 13.333_333,
+            "like_for_like_delta": 4,
+        }),
     );
 }
 
 #[test]
 fn a_figure_stated_above_the_leaves_covers_them_all_and_cannot_be_restricted() {
-    let server = forest(
-        &json!([{ "code": "r" }, { "code": "r.m", "parent": "r" }, { "code": "r.n", "parent": "r" }]),
-    );
+    let server = forest(&json!([
+        { "code": "r" },
+        { "code": "r.m", "parent": "r" },
+        { "code": "r.n", "parent": "r" },
+    ]));
     server.record("r.m", &[(OUTGOING, "2021-09", 10), (OUTGOING, "2021-10", 15)]);
     server.record("r", &[(OUTGOING, "2021-10", 100), (OUTGOING, "2021-11", 90)]);
     let points = server.points(OUTGOING, "r", "2021-09", "2021-11");
     has(&points[0], &json!({ "value": 10, "coverage": 0.5, "origin": "rolled_up" }));
     has(
         &points[1],
-        &json!({ "value": 100, "coverage": 1.0, "origin": "stated", "delta_reason": "coverage_changed", "like_for_like_delta": null, "like_for_like_delta_reason": "stated_above", "like_for_like_percent_reason": "stated_above", "like_for_like_coverage": null }),
+        &json!({
+            "value": 100, "coverage": 1.0, "origin": "stated", "delta_reason": "coverage_changed",
+            "like_for_like_delta": null, "like_for_like_delta_reason": "stated_above",
+            "like_for_like_percent_reason": "stated_above", "like_for_like_coverage": null,
+        }),
     );
     has(
         &points[2],
@@ -335,12 +409,21 @@ fn a_figure_stated_above_the_leaves_covers_them_all_and_cannot_be_restricted() {
 #[test]
 fn members_of_a_complete_dimension_add_up_and_a_stated_total_is_never_replaced() {
     let server = forest(&json!([{ "code": "u" }]));
-    let received = |period: &str, members: Value, value: i64| json!({ "indicator": "igate.dossiers.received", "unit": "u", "period": period, "value": value, "dimensions": members });
+    let received = |period: &str, members: Value, value: i64| {
+        json!({
+            "indicator": "igate.dossiers.received", "unit": "u", "period": period, "value": value,
+            "dimensions": members,
+        })
+    };
     let body = json!({ "observations": [
-        received("2021-01", json!({ "channel": "online" }), 3), received("2021-01", json!({ "channel": "in_person" }), 4),
-        received("2021-02", json!({ "channel": "online" }), 3), received("2021-02", json!({ "channel": "in_person" }), 4), received("2021-02", json!({}), 8),
+        received("2021-01", json!({ "channel": "online" }), 3),
+        received("2021-01", json!({ "channel": "in_person" }), 4),
+        received("2021-02", json!({ "channel": "online" }), 3),
+        received("2021-02", json!({ "channel": "in_person" }), 4),
+        received("2021-02", json!({}), 8),
         received("2021-03", json!({ "channel": "online" }), 3),
-        received("2021-04", json!({ "service_level": "3" }), 3), received("2021-04", json!({ "service_level": "4" }), 3),
+        received("2021-04", json!({ "service_level": "3" }), 3),
+        received("2021-04", json!({ "service_level": "4" }), 3),
     ] });
     let receipt = server.post(&body).expect(201);
     assert_eq!(receipt["findings"].as_array().unwrap().len(), 1);
@@ -357,9 +440,11 @@ fn members_of_a_complete_dimension_add_up_and_a_stated_total_is_never_replaced()
 
 #[test]
 fn an_average_has_own_values_only() {
-    let server = forest(
-        &json!([{ "code": "p" }, { "code": "p.m", "parent": "p" }, { "code": "p.n", "parent": "p" }]),
-    );
+    let server = forest(&json!([
+        { "code": "p" },
+        { "code": "p.m", "parent": "p" },
+        { "code": "p.n", "parent": "p" },
+    ]));
     let minutes = "radio.own_programme.minutes_per_day";
     let stations = "radio.stations.total";
     server.record(
@@ -370,7 +455,9 @@ fn an_average_has_own_values_only() {
     has(&server.point(minutes, "p", "2021-10"), &json!({ "value": null, "coverage": 0.0 }));
     has(
         &server.point(minutes, "p.m", "2021-10"),
-        &json!({ "value": 30, "delta": 10, "delta_percent": 50, "year_to_date_reason": "not_applicable" }),
+        &json!({
+            "value": 30, "delta": 10, "delta_percent": 50, "year_to_date_reason": "not_applicable",
+        }),
     );
     // (30x1 + 10x3) / 4, not the mean of 30 and 10.
     has(

@@ -41,13 +41,17 @@ fn quarters_of_a_flow_are_sums() {
     has(
         &points[4],
         &json!({
-            "time": "2021-01-01T00:00:00Z", "origin": "stated", "coverage": 1.0, "taken_from": null, "delta": -255, "delta_percent": -77.272_727,
-            "like_for_like_delta": -255, "like_for_like_coverage": 1.0, "year_delta": 15, "year_delta_percent": 25, "year_to_date": 75
+            "time": "2021-01-01T00:00:00Z", "origin": "stated", "coverage": 1.0, "taken_from": null,
+            "delta": -255, "delta_percent": -77.272_727, "like_for_like_delta": -255,
+            "like_for_like_coverage": 1.0, "year_delta": 15, "year_delta_percent": 25,
+            "year_to_date": 75,
         }),
     );
     has(
         &points[5],
-        &json!({ "time": "2021-04-01T00:00:00Z", "delta": 90, "delta_percent": 120, "year_to_date": 240 }),
+        &json!({
+            "time": "2021-04-01T00:00:00Z", "delta": 90, "delta_percent": 120, "year_to_date": 240,
+        }),
     );
     has(
         &points[0],
@@ -65,26 +69,37 @@ fn halves_nine_months_and_years_of_a_flow_are_sums() {
     );
     has(
         &halves[2],
-        &json!({ "period": "2021-H1", "delta": -330, "delta_percent": -57.894_737, "year_delta": 30, "year_delta_percent": 14.285_714, "year_to_date": 240 }),
+        &json!({
+            "period": "2021-H1", "delta": -330, "delta_percent": -57.894_737, "year_delta": 30,
+            "year_delta_percent": 14.285_714, "year_to_date": 240,
+        }),
     );
     has(
         &halves[3],
-        &json!({ "period": "2021-H2", "time": "2021-07-01T00:00:00Z", "delta": 360, "delta_percent": 150, "year_to_date": 840 }),
+        &json!({
+            "period": "2021-H2", "time": "2021-07-01T00:00:00Z", "delta": 360, "delta_percent": 150,
+            "year_to_date": 840,
+        }),
     );
     let nine = server.points(FLOW, "u", "2020-9M", "2021-9M");
     assert_eq!(nine.len(), 2);
     has(
         &nine[1],
         &json!({
-            "period": "2021-9M", "time": "2021-01-01T00:00:00Z", "value": 495, "delta": null, "delta_reason": "not_applicable", "delta_percent_reason": "not_applicable",
-            "like_for_like_delta_reason": "not_applicable", "year_delta": 45, "year_delta_percent": 10, "year_to_date": 495
+            "period": "2021-9M", "time": "2021-01-01T00:00:00Z", "value": 495, "delta": null,
+            "delta_reason": "not_applicable", "delta_percent_reason": "not_applicable",
+            "like_for_like_delta_reason": "not_applicable", "year_delta": 45,
+            "year_delta_percent": 10, "year_to_date": 495,
         }),
     );
     let years = server.points(FLOW, "u", "2020", "2021");
     has(&years[0], &json!({ "period": "2020", "value": 780, "delta_reason": "no_prior" }));
     has(
         &years[1],
-        &json!({ "period": "2021", "value": 840, "delta": 60, "delta_percent": 7.692_308, "year_delta": 60, "year_delta_percent": 7.692_308, "year_to_date": 840 }),
+        &json!({
+            "period": "2021", "value": 840, "delta": 60, "delta_percent": 7.692_308,
+            "year_delta": 60, "year_delta_percent": 7.692_308, "year_to_date": 840,
+        }),
     );
 }
 
@@ -95,7 +110,10 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
     let quarters = server.points(STOCK, "u", "2021-Q1", "2022-Q2");
     has(
         &quarters[0],
-        &json!({ "value": 2003, "taken_from": "2021-03", "delta": 991, "delta_percent": 97.924_901, "year_delta": 1000, "year_to_date": null, "year_to_date_reason": "not_applicable" }),
+        &json!({
+            "value": 2003, "taken_from": "2021-03", "delta": 991, "delta_percent": 97.924_901,
+            "year_delta": 1000, "year_to_date": null, "year_to_date_reason": "not_applicable",
+        }),
     );
     has(
         &quarters[3],
@@ -104,11 +122,18 @@ fn a_stock_is_that_of_the_last_month_that_has_one() {
     // Taken from the second month here and from the third there: not comparable.
     has(
         &quarters[4],
-        &json!({ "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "year_delta_reason": "coverage_changed" }),
+        &json!({
+            "period": "2022-Q1", "value": 3002, "taken_from": "2022-02", "coverage": 1.0,
+            "delta": null, "delta_reason": "coverage_changed",
+            "year_delta_reason": "coverage_changed",
+        }),
     );
     has(
         &quarters[5],
-        &json!({ "period": "2022-Q2", "value": null, "taken_from": null, "coverage": 0.0, "delta_reason": "missing" }),
+        &json!({
+            "period": "2022-Q2", "value": null, "taken_from": null, "coverage": 0.0,
+            "delta_reason": "missing",
+        }),
     );
     has(
         &server.point(STOCK, "u", "2021-9M"),
@@ -127,7 +152,10 @@ fn an_average_is_missing_in_wider_periods() {
     for period in ["2021-Q1", "2021-H1", "2021"] {
         has(
             &server.point(AVERAGE, "u", period),
-            &json!({ "value": null, "delta_reason": "missing", "year_delta_reason": "missing", "year_to_date_reason": "not_applicable" }),
+            &json!({
+                "value": null, "delta_reason": "missing", "year_delta_reason": "missing",
+                "year_to_date_reason": "not_applicable",
+            }),
         );
     }
     has(
@@ -155,17 +183,27 @@ fn a_flow_with_a_missing_month_is_the_sum_of_the_others_with_their_share_of_cove
     let quarters = server.points(FLOW, "u", "2021-Q1", "2021-Q3");
     has(
         &quarters[0],
-        &json!({ "value": 30, "coverage": 0.666_667, "year_to_date": null, "year_to_date_reason": "missing" }),
+        &json!({
+            "value": 30, "coverage": 0.666_667, "year_to_date": null,
+            "year_to_date_reason": "missing",
+        }),
     );
     // June has no March to compare with; April and May are compared like for like with January and
     // February.
     has(
         &quarters[1],
-        &json!({ "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed", "like_for_like_delta": 0, "like_for_like_percent": 0, "like_for_like_coverage": 0.666_667 }),
+        &json!({
+            "value": 60, "coverage": 1.0, "delta": null, "delta_reason": "coverage_changed",
+            "like_for_like_delta": 0, "like_for_like_percent": 0,
+            "like_for_like_coverage": 0.666_667,
+        }),
     );
     has(
         &quarters[2],
-        &json!({ "value": 3, "delta_reason": "coverage_changed", "like_for_like_delta": -27, "like_for_like_percent": -90 }),
+        &json!({
+            "value": 3, "delta_reason": "coverage_changed", "like_for_like_delta": -27,
+            "like_for_like_percent": -90,
+        }),
     );
 }
 
@@ -245,7 +283,10 @@ fn years_of_a_merged_province_are_comparable_month_by_month() {
     // 2020: 12 x 3; 2021: 3 x 3 + 9 x 5.
     has(
         &server.point(FLOW, "p", "2021"),
-        &json!({ "value": 54, "coverage": 1.0, "delta": 18, "delta_percent": 50, "like_for_like_delta": 18, "year_to_date": 54 }),
+        &json!({
+            "value": 54, "coverage": 1.0, "delta": 18, "delta_percent": 50,
+            "like_for_like_delta": 18, "year_to_date": 54,
+        }),
     );
     has(
         &server.point(FLOW, "p", "2021-Q2"),
@@ -253,6 +294,9 @@ fn years_of_a_merged_province_are_comparable_month_by_month() {
     );
     has(
         &server.point(FLOW, "p.ab", "2021-Q3"),
-        &json!({ "value": 15, "delta": 0, "delta_percent": 0, "year_delta": null, "year_delta_reason": "definition_changed" }),
+        &json!({
+            "value": 15, "delta": 0, "delta_percent": 0, "year_delta": null,
+            "year_delta_reason": "definition_changed",
+        }),
     );
 }

@@ -20,7 +20,11 @@ fn units_may_be_put_in_any_order_and_can_be_used_at_once() {
     let server = Server::start();
     let before = codes(&server.read("units")).len();
     let revision = server.revision();
-    let answer = server.put_units(&json!([{ "code": "p.a.x", "parent": "p.a" }, { "code": "p.a", "parent": "p" }, { "code": "p", "kind": "province" }]));
+    let answer = server.put_units(&json!([
+        { "code": "p.a.x", "parent": "p.a" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p", "kind": "province" },
+    ]));
     assert_eq!(codes(&answer), ["p.a.x", "p.a", "p"]);
     assert_eq!(answer["revision"], revision + 1);
     let all = codes(&server.read("units"));
@@ -40,17 +44,29 @@ fn units_may_be_put_in_any_order_and_can_be_used_at_once() {
 #[test]
 fn a_unit_is_answered_whole_with_its_defaults() {
     let server = Server::start();
-    let full = json!({ "code": "full", "kind": "commune", "name": { "vi": "Xã", "en": "Commune" }, "parent": "travinh", "valid_from": "2020-01-01", "valid_to": "2021-12-31",
-        "successors": ["vinhlong-2025"], "official_codes": [{ "code": "29236", "scheme": "gso", "valid_from": "2020-01-01", "valid_to": null }] });
+    let full = json!({
+        "code": "full", "kind": "commune", "name": { "vi": "Xã", "en": "Commune" },
+        "parent": "travinh", "valid_from": "2020-01-01", "valid_to": "2021-12-31",
+        "successors": ["vinhlong-2025"],
+        "official_codes": [{
+            "code": "29236", "scheme": "gso", "valid_from": "2020-01-01", "valid_to": null,
+        }],
+    });
     server.put_units(&json!([full, { "code": "bare" }]));
     let page = server.read("units?code=full&code=bare");
-    let bare = json!({ "code": "bare", "kind": "agency", "name": { "vi": "", "en": "" }, "parent": null, "valid_from": null, "valid_to": null, "successors": [], "official_codes": [] });
+    let bare = json!({
+        "code": "bare", "kind": "agency", "name": { "vi": "", "en": "" }, "parent": null,
+        "valid_from": null, "valid_to": null, "successors": [], "official_codes": [],
+    });
     assert_eq!(page["units"], json!([bare, full]));
     // Replaced whole: an absent field takes its default.
     server.put_units(&json!([{ "code": "full", "parent": "travinh" }]));
     has(
         &server.read("units?code=full")["units"][0],
-        &json!({ "kind": "agency", "name": { "vi": "", "en": "" }, "valid_to": null, "successors": [], "official_codes": [] }),
+        &json!({
+            "kind": "agency", "name": { "vi": "", "en": "" }, "valid_to": null, "successors": [],
+            "official_codes": [],
+        }),
     );
 }
 
@@ -67,7 +83,8 @@ fn putting_back_a_get_response_changes_nothing() {
             .unwrap()
             .clone(),
         &json!({
-            "kind": "province", "name": { "vi": "Trà Vinh", "en": "Tra Vinh" }, "parent": null, "valid_from": null, "valid_to": "2025-06-30", "successors": ["vinhlong-2025"]
+            "kind": "province", "name": { "vi": "Trà Vinh", "en": "Tra Vinh" }, "parent": null,
+            "valid_from": null, "valid_to": "2025-06-30", "successors": ["vinhlong-2025"],
         }),
     );
     let answer = server.put("units", &page).expect(200);
@@ -97,7 +114,17 @@ fn every_fault_of_units_is_named_at_once() {
         "/units/5/successors/0 unknown_unit",
     ];
     assert_eq!(server.put("units", &body).faults(422), expected);
-    let malformed = json!({ "units": [{ "code": 7 }, { "kind": "province" }, { "code": "a", "kind": "kingdom" }, { "code": "b", "colour": "red" }, { "code": "c", "valid_from": "2021-02-30" }, 3], "more": 1 });
+    let malformed = json!({
+        "units": [
+            { "code": 7 },
+            { "kind": "province" },
+            { "code": "a", "kind": "kingdom" },
+            { "code": "b", "colour": "red" },
+            { "code": "c", "valid_from": "2021-02-30" },
+            3,
+        ],
+        "more": 1,
+    });
     let found = server.put("units", &malformed).faults(422);
     assert_eq!(found.len(), 7, "{found:?}");
     for (n, place) in
@@ -115,7 +142,12 @@ fn every_fault_of_units_is_named_at_once() {
 #[test]
 fn a_cycle_of_units_is_refused() {
     let server = Server::start();
-    let body = json!({ "units": [{ "code": "a", "parent": "c" }, { "code": "b", "parent": "a" }, { "code": "c", "parent": "b" }, { "code": "alone" }] });
+    let body = json!({ "units": [
+        { "code": "a", "parent": "c" },
+        { "code": "b", "parent": "a" },
+        { "code": "c", "parent": "b" },
+        { "code": "alone" },
+    ] });
     assert_eq!(
         server.put("units", &body).faults(422),
         ["/units/0/parent circle", "/units/1/parent circle", "/units/2/parent circle"]
@@ -132,9 +164,19 @@ fn a_cycle_of_units_is_refused() {
 #[test]
 fn a_change_of_parent_is_a_conflict_that_lists_each() {
     let server = Server::start();
-    server.put_units(&json!([{ "code": "p" }, { "code": "q" }, { "code": "p.a", "parent": "p" }, { "code": "p.b", "parent": "p" }]));
+    server.put_units(&json!([
+        { "code": "p" },
+        { "code": "q" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p.b", "parent": "p" },
+    ]));
     let revision = server.revision();
-    let body = json!({ "units": [{ "code": "p.a", "parent": "q" }, { "code": "p.b", "parent": null }, { "code": "q", "parent": "p" }, { "code": "p" }] });
+    let body = json!({ "units": [
+        { "code": "p.a", "parent": "q" },
+        { "code": "p.b", "parent": null },
+        { "code": "q", "parent": "p" },
+        { "code": "p" },
+    ] });
     let reply = server.put("units", &body);
     assert_eq!(
         reply.faults(409),
@@ -163,7 +205,10 @@ fn a_validity_that_would_leave_figures_outside_is_a_conflict() {
     for (from, to) in
         [("2021-04-01", "2021-12-31"), ("2021-01-01", "2021-10-30"), ("2022-01-01", "2022-12-31")]
     {
-        let body = json!({ "units": [{ "code": "v", "valid_from": "2021-10-31" }, { "code": "u", "valid_from": from, "valid_to": to }] });
+        let body = json!({ "units": [
+            { "code": "v", "valid_from": "2021-10-31" },
+            { "code": "u", "valid_from": from, "valid_to": to },
+        ] });
         let reply = server.put("units", &body);
         assert_eq!(reply.faults(409), ["/units/1 figures_outside"], "{from} to {to}");
     }
@@ -194,7 +239,12 @@ fn figures_keep_their_units_when_units_are_inserted_before_them() {
     server.record("m.m", &[(OUTGOING, "2021-10", 1)]);
     server
         .record("n", &[(OUTGOING, "2021-10", 2), ("ioffice.documents.signed_rate", "2021-10", 50)]);
-    server.put_units(&json!([{ "code": "a" }, { "code": "a.a", "parent": "a" }, { "code": "m.a", "parent": "m" }, { "code": "mm" }]));
+    server.put_units(&json!([
+        { "code": "a" },
+        { "code": "a.a", "parent": "a" },
+        { "code": "m.a", "parent": "m" },
+        { "code": "mm" },
+    ]));
     let check = |server: &Server| {
         has(&server.point(OUTGOING, "m.m", "2021-10"), &json!({ "value": 1 }));
         has(&server.point(OUTGOING, "m", "2021-10"), &json!({ "value": 1, "coverage": 0.5 }));
@@ -231,7 +281,15 @@ fn a_dry_run_of_units_checks_and_changes_nothing() {
         ["/units/0/parent unknown_unit"]
     );
     assert_eq!(
-        server.put("units?dry_run=true", &json!({ "units": [{ "code": "travinh", "parent": "bentre", "valid_to": "2025-06-30" }] })).faults(409).len(),
+        server
+            .put(
+                "units?dry_run=true",
+                &json!({ "units": [{
+            "code": "travinh", "parent": "bentre", "valid_to": "2025-06-30",
+        }] })
+            )
+            .faults(409)
+            .len(),
         1
     );
 }
@@ -239,7 +297,12 @@ fn a_dry_run_of_units_checks_and_changes_nothing() {
 #[test]
 fn units_are_read_in_pages_by_code_and_by_parent_and_as_a_table() {
     let server = Server::start();
-    server.put_units(&json!([{ "code": "p", "name": { "vi": "=1+1", "en": "Comma, \"quoted\"" } }, { "code": "p.b", "parent": "p" }, { "code": "p.a", "parent": "p" }, { "code": "p.a.x", "parent": "p.a" }]));
+    server.put_units(&json!([
+        { "code": "p", "name": { "vi": "=1+1", "en": "Comma, \"quoted\"" } },
+        { "code": "p.b", "parent": "p" },
+        { "code": "p.a", "parent": "p" },
+        { "code": "p.a.x", "parent": "p.a" },
+    ]));
     assert_eq!(codes(&server.read("units?parent=p")), ["p.a", "p.b"]);
     assert_eq!(codes(&server.read("units?code=p.b&code=p")), ["p", "p.b"]);
     server.get("units?parent=nowhere").problem(404);

@@ -35,7 +35,11 @@ impl Tampered {
             "POST",
             "observations?reason=counted+again",
             &[("content-type", "text/csv")],
-            Some(b"indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,23442\nioffice.documents.signed,travinh,2021-10,null\n"),
+            Some(
+                b"indicator,unit,period,value\n\
+                  ioffice.documents.outgoing,travinh,2021-10,23442\n\
+                  ioffice.documents.signed,travinh,2021-10,null\n",
+            ),
         )
         .expect(201);
         assert_eq!(api.point(OUTGOING, "travinh", "2021-10")["value"], 23442.0);
@@ -61,7 +65,8 @@ impl Tampered {
                 declaration(
                     "kept",
                     Some(
-                        "{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}",
+                        "{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\
+                         \"value\":\"1\"}",
                     ),
                 ),
                 declaration("gone", None),
@@ -116,7 +121,8 @@ fn verifying_a_sound_ledger_reports_the_counts() {
 fn every_changed_row_is_reported_with_its_revision() {
     for (statement, revision) in [
         (
-            "UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = (SELECT max(month) FROM observations) AND measure = 0",
+            "UPDATE observations SET mantissa = mantissa + 1 WHERE revision = 3 AND month = \
+             (SELECT max(month) FROM observations) AND measure = 0",
             3,
         ),
         ("DELETE FROM observations WHERE revision = 3 AND measure = 4", 3),
@@ -127,7 +133,8 @@ fn every_changed_row_is_reported_with_its_revision() {
         ("UPDATE submissions SET reference = 'another' WHERE revision = 3", 3),
         ("UPDATE submissions SET findings = '[]' WHERE revision = 3", 3),
         (
-            "UPDATE unit_versions SET document = replace(document, 'new-unit', 'old-unit') WHERE revision = 4",
+            "UPDATE unit_versions SET document = replace(document, 'new-unit', 'old-unit') WHERE \
+             revision = 4",
             4,
         ),
         ("UPDATE unit_numbers SET code = 'old-unit' WHERE code = 'new-unit'", 4),
@@ -143,11 +150,14 @@ fn every_changed_row_is_reported_with_its_revision() {
         ("DELETE FROM declarations", 7),
         ("INSERT INTO declarations VALUES (2, 'target', 'added', '{}')", 2),
         (
-            "UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) WHERE revision = 4 AND substr(hash, 1, 1) = 'f'",
+            "UPDATE revisions SET hash = replace(hash, substr(hash, 1, 1), 'f') WHERE revision = 4 \
+             AND substr(hash, 1, 1) <> 'f'; UPDATE revisions SET hash = 'e' || substr(hash, 2) \
+             WHERE revision = 4 AND substr(hash, 1, 1) = 'f'",
             4,
         ),
         (
-            "INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM observations WHERE revision = 6 AND mantissa IS NOT NULL",
+            "INSERT INTO observations SELECT 2, unit, measure, month, mantissa, scale FROM \
+             observations WHERE revision = 6 AND mantissa IS NOT NULL",
             2,
         ),
         ("DELETE FROM touched_units WHERE revision = 6", 6),
@@ -162,7 +172,8 @@ fn every_changed_row_is_reported_with_its_revision() {
 
 #[test]
 fn a_revision_without_a_hash_gets_none_when_the_ledger_is_opened() {
-    let planted = "INSERT INTO revisions (revision, recorded_at, kind, actor) VALUES (8, 4000000000000000, 'keys', 'x');
+    let planted = "INSERT INTO revisions (revision, recorded_at, kind, actor) VALUES (8, \
+                   4000000000000000, 'keys', 'x');
          INSERT INTO declarations VALUES (8, 'key', 'evil000000', '{}')";
     let unhashed = "UPDATE revisions SET hash = NULL WHERE revision = 7";
     for (statements, revision) in [(planted, 8), (unhashed, 7)] {
@@ -198,7 +209,11 @@ fn a_truncated_ledger_is_detected_by_a_noted_hash() {
         "DELETE FROM declarations WHERE revision = 7; DELETE FROM revisions WHERE revision = 7",
     );
     ledger.verified(0, &[]);
-    ledger.tamper("DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions WHERE revision = 6");
+    ledger.tamper(
+        "DELETE FROM observations WHERE revision = 6; DELETE FROM touched_units WHERE \
+         revision = 6; DELETE FROM submissions WHERE revision = 6; DELETE FROM revisions \
+         WHERE revision = 6",
+    );
     ledger.verified(0, &[]);
     assert!(ledger.verified(1, &["--hash", &hash]).contains("is not in the ledger's chain"));
 }

@@ -108,7 +108,14 @@ const LISTS: [&str; 16] = [
 fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
     let server = Server::start();
     server.post_csv("observations", REPORT).expect(201);
-    server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "travinh", "from": "2021-10", "text": "=HYPERLINK(\"x\")" }] })).expect(200);
+    server
+        .put(
+            "annotations",
+            &json!({ "annotations": [{
+        "code": "n", "unit": "travinh", "from": "2021-10", "text": "=HYPERLINK(\"x\")",
+    }] }),
+        )
+        .expect(200);
     server.post_bytes("periods/2021-09/close?force=true", "application/json", b"").expect(200);
     for path in LISTS.into_iter().chain(["revisions"]) {
         let with = |format: &str| {
@@ -201,10 +208,21 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
     let server = Server::start();
     let names =
         ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "007", "1e3", "<b>&amp;\"'", "Trà Vinh\r\n2"];
-    let units =
-        names.iter().enumerate().map(|(n, name)| json!({ "code": format!("u.{n}"), "kind": "district", "parent": "u", "name": { "vi": name, "en": name } }));
+    let units = names.iter().enumerate().map(|(n, name)| {
+        json!({
+            "code": format!("u.{n}"), "kind": "district", "parent": "u",
+            "name": { "vi": name, "en": name },
+        })
+    });
     server.put_units(&std::iter::once(json!({ "code": "u" })).chain(units).collect());
-    server.put("annotations", &json!({ "annotations": [{ "code": "n", "unit": "u.0", "from": "2021-10", "text": "=2+2" }] })).expect(200);
+    server
+        .put(
+            "annotations",
+            &json!({ "annotations": [{
+        "code": "n", "unit": "u.0", "from": "2021-10", "text": "=2+2",
+    }] }),
+        )
+        .expect(200);
     let expected: Vec<Cell> = names.iter().map(|name| text(name)).collect();
     let found = sheet(&server.get("units?parent=u&format=xlsx&full=true"));
     assert_eq!(column(&found, "name_vi"), expected);
@@ -240,7 +258,12 @@ fn texts_that_look_like_formulas_or_numbers_stay_texts() {
 #[test]
 fn a_ranking_as_a_workbook() {
     let server = Server::start();
-    server.put_units(&json!([{ "code": "p" }, { "code": "p.a", "parent": "p", "name": { "vi": "Xã A" } }, { "code": "p.b", "parent": "p" }, { "code": "p.c", "parent": "p" }]));
+    server.put_units(&json!([
+        { "code": "p" },
+        { "code": "p.a", "parent": "p", "name": { "vi": "Xã A" } },
+        { "code": "p.b", "parent": "p" },
+        { "code": "p.c", "parent": "p" },
+    ]));
     server.record(
         "p.a",
         &[
@@ -324,9 +347,10 @@ fn observations_keep_their_values_and_pages() {
         &[(OUTGOING, "2021-09", 9_007_199_254_740_991), (OUTGOING, "2021-10", 0)],
     );
     server
-        .post(
-            &json!({ "observations": [figure(RATE, "travinh", "2021-10", "78.950"), figure("radio.own_programme.minutes_per_day", "travinh", "2021-10", 27)] }),
-        )
+        .post(&json!({ "observations": [
+                figure(RATE, "travinh", "2021-10", "78.950"),
+                figure("radio.own_programme.minutes_per_day", "travinh", "2021-10", 27),
+            ] }))
         .expect(201);
     let found = sheet(&server.get("observations?format=xlsx&full=true"));
     assert_eq!(
@@ -336,9 +360,8 @@ fn observations_keep_their_values_and_pages() {
     );
     let page = server.get("observations?format=xlsx&full=true&limit=3");
     assert_eq!(sheet(&page).len(), 5, "a header, three figures, and that more follow");
-    assert!(
-        matches!(&sheet(&page)[4][0], Cell::Text(text) if text.contains("More rows follow") && text.contains("cursor="))
-    );
+    let more = |text: &str| text.contains("More rows follow") && text.contains("cursor=");
+    assert!(matches!(&sheet(&page)[4][0], Cell::Text(text) if more(text)));
     let next = page.next_link().unwrap();
     assert!(next.contains("format=xlsx&full=true"), "{next}");
     let last = server.get(&next);
@@ -379,7 +402,9 @@ fn series_as_a_workbook_have_the_rows_of_the_rows_layout() {
 #[test]
 fn a_long_text_is_cut_where_a_cell_ends() {
     let server = Server::start();
-    let notes: Vec<Value> = (0..40).map(|n| json!({ "code": format!("n{n}"), "unit": "travinh", "from": "2021-10", "text": "ă".repeat(1_000) })).collect();
+    let notes: Vec<Value> = (0..40).map(|n| json!({
+        "code": format!("n{n}"), "unit": "travinh", "from": "2021-10", "text": "ă".repeat(1_000),
+    })).collect();
     server.put("annotations", &json!({ "annotations": notes })).expect(200);
     let found = sheet(&server.get(&format!(
         "series?measure={OUTGOING}&unit=travinh&from=2021-10&to=2021-10&format=xlsx&full=true"

@@ -174,7 +174,10 @@ fn a_downloaded_form_is_filled_in_and_imported_by_its_codes() {
     let tried = post(&server, "", &body).expect(200);
     has(
         &tried,
-        &json!({ "unit": "travinh", "period": "2021-11", "dry_run": true, "template": true, "submission": null, "revision": null }),
+        &json!({
+            "unit": "travinh", "period": "2021-11", "dry_run": true, "template": true,
+            "submission": null, "revision": null,
+        }),
     );
     let expected = [
         "ioffice.documents.outgoing travinh 2021-11 24000",
@@ -383,7 +386,12 @@ fn a_web_form_sends_the_file_in_its_field() {
         let mut form = Vec::new();
         for (name, bytes) in parts {
             form.extend_from_slice(
-                format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"bieu.xlsx\"\r\nContent-Type: {MEDIA}\r\n\r\n").as_bytes(),
+                format!(
+                    "--b\r\n\
+                     Content-Disposition: form-data; name=\"{name}\"; \
+                     filename=\"bieu.xlsx\"\r\nContent-Type: {MEDIA}\r\n\r\n"
+                )
+                .as_bytes(),
             );
             form.extend_from_slice(bytes);
             form.extend_from_slice(b"\r\n");
@@ -473,5 +481,9 @@ fn the_command_line_shows_what_a_workbook_is_taken_for_and_records_it() {
     let address = format!("sqlite://{}", server.folder().join("other.db").display());
     let shown = run(&["import", file, "--database", &address]).expect(0);
     assert!(shown.contains("1 created"), "{shown}");
-    server.post(&json!({ "observations": [figure("ioffice.documents.outgoing", "travinh", "2021-10", 5)] })).expect(201);
+    server
+        .post(&json!({ "observations": [
+        figure("ioffice.documents.outgoing", "travinh", "2021-10", 5),
+    ] }))
+        .expect(201);
 }

@@ -47,7 +47,14 @@ fn every_sort_of_change_says_who_when_and_from_where() {
         )
         .expect(200);
     steward
-        .send_with("PUT", "annotations", &agent, Some(&json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] })))
+        .send_with(
+            "PUT",
+            "annotations",
+            &agent,
+            Some(&json!({ "annotations": [{
+            "code": "a", "unit": OWN, "from": "2021-10", "text": "x",
+        }] })),
+        )
         .expect(200);
     steward
         .send_with("POST", "periods/2021-09/close?force=true&reason=reported", &agent, None)
@@ -79,7 +86,10 @@ fn every_sort_of_change_says_who_when_and_from_where() {
     for change in &changes(&all)[4..12] {
         has(
             change,
-            &json!({ "actor": format!("steward of all ({id})"), "key": id, "signed_in": "key", "address": "127.0.0.1", "agent": "ledger-test/1" }),
+            &json!({
+                "actor": format!("steward of all ({id})"), "key": id, "signed_in": "key",
+                "address": "127.0.0.1", "agent": "ledger-test/1",
+            }),
         );
         assert!(change["recorded_at"].is_string() && change["hash"].as_str().unwrap().len() == 64);
     }
@@ -144,7 +154,8 @@ fn the_audit_is_narrowed_paged_and_written_as_a_table() {
     let mut lines = table.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "revision,recorded_at,kind,actor,signed_in,key,address,agent,reason,submission,catalogue_version,changed"
+        "revision,recorded_at,kind,actor,signed_in,key,address,agent,reason,submission,\
+         catalogue_version,changed"
     );
     assert_eq!(lines.count(), 5);
     assert_eq!(admin.get("audit?format=xlsx").status, 200);

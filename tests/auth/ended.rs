@@ -39,7 +39,9 @@ impl Begun {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let bearer = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
         let head = format!(
-            "{method} /api/v1/{path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{bearer}content-type: {media}\r\ncontent-length: {}\r\n\r\n",
+            "{method} /api/v1/{path} HTTP/1.1\r\n\
+             host: 127.0.0.1\r\n\
+             connection: close\r\n{bearer}content-type: {media}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -99,17 +101,17 @@ fn a_key_revoked_while_the_body_comes_changes_nothing_by_any_route() {
             "PUT",
             "targets",
             "application/json",
-            json(
-                json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "value": "50" }] }),
-            ),
+            json(json!({ "targets": [{
+                    "code": "t", "measure": "ioffice.documents.signed_rate", "value": "50",
+                }] })),
         ),
         (
             "PUT",
             "annotations",
             "application/json",
-            json(
-                json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": "x" }] }),
-            ),
+            json(json!({ "annotations": [{
+                    "code": "a", "unit": OWN, "from": "2021-10", "text": "x",
+                }] })),
         ),
         (
             "POST",

@@ -18,7 +18,11 @@ fn figures_of_another_unit_are_refused_by_name_in_json_and_csv_and_nothing_of_th
     let server = Guarded::new();
     let reporter = server.holder(Role::Reporter, Some(OWN));
     let revision = reporter.get("ledger").expect(200)["revision"].clone();
-    let mixed = json!({ "observations": [figure(OUTGOING, OWN, "2021-10", 1), figure(OUTGOING, FOREIGN, "2021-10", 2), figure(OUTGOING, PROVINCE, "2021-10", 3)] });
+    let mixed = json!({ "observations": [
+        figure(OUTGOING, OWN, "2021-10", 1),
+        figure(OUTGOING, FOREIGN, "2021-10", 2),
+        figure(OUTGOING, PROVINCE, "2021-10", 3),
+    ] });
     for path in ["observations", "observations?dry_run=true"] {
         let refused = reporter.send("POST", path, Some(&mixed)).problem(403);
         let told = refused["errors"].to_string();
@@ -49,7 +53,9 @@ fn a_unit_named_by_its_official_code_is_the_same_unit() {
     let server = Guarded::new();
     let steward = server.holder(Role::Steward, None);
     let units = json!({ "units": [
-        { "code": "a", "official_codes": [{ "code": "00.01.H59" }] }, { "code": "b", "official_codes": [{ "code": "00.02.H59" }] } ] });
+        { "code": "a", "official_codes": [{ "code": "00.01.H59" }] },
+        { "code": "b", "official_codes": [{ "code": "00.02.H59" }] },
+    ] });
     steward.send("PUT", "units", Some(&units)).expect(200);
     let reporter = server.holder(Role::Reporter, Some("a"));
     reporter.post("00.01.H59", "2021-10", 1).expect(201);

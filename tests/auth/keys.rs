@@ -117,7 +117,13 @@ fn invalid_key_options_are_reported_on_the_command_line() {
 fn the_api_makes_a_key_and_shows_it_once() {
     let server = Guarded::new();
     let admin = server.holder(Role::Admin, None);
-    let made = admin.send("POST", "keys", Some(&json!({ "name": "Văn phòng", "role": "reporter", "unit": OWN, "expires_at": "2100-01-01" })));
+    let made = admin.send(
+        "POST",
+        "keys",
+        Some(&json!({
+            "name": "Văn phòng", "role": "reporter", "unit": OWN, "expires_at": "2100-01-01",
+        })),
+    );
     assert_eq!(
         made.faults(422),
         ["/expires_at out_of_range"],
@@ -137,7 +143,10 @@ fn the_api_makes_a_key_and_shows_it_once() {
     assert!(is_key(&key));
     has(
         &made,
-        &json!({ "name": "Văn phòng", "role": "reporter", "unit": OWN, "state": "active", "revoked_at": null, "replaces": null, "last_used_at": null }),
+        &json!({
+            "name": "Văn phòng", "role": "reporter", "unit": OWN, "state": "active",
+            "revoked_at": null, "replaces": null, "last_used_at": null,
+        }),
     );
     let listed = admin.get("keys");
     assert!(
@@ -168,7 +177,13 @@ fn the_api_makes_a_key_and_shows_it_once() {
             .clone()
     };
     assert_ne!(twice(), twice());
-    let faults = admin.send("POST", "keys", Some(&json!({ "name": "x\u{7}", "role": "admin", "unit": OWN, "expires_at": "2020-01-01T00:00:00Z" })));
+    let faults = admin.send(
+        "POST",
+        "keys",
+        Some(&json!({
+            "name": "x\u{7}", "role": "admin", "unit": OWN, "expires_at": "2020-01-01T00:00:00Z",
+        })),
+    );
     assert_eq!(
         faults.faults(422),
         ["/expires_at out_of_range", "/name malformed", "/unit not_applicable"]
@@ -275,7 +290,10 @@ fn me_returns_identity_and_write_permissions() {
     let me = server.read("me");
     has(
         &me,
-        &json!({ "name": "anonymous", "role": "admin", "signed_in": "nobody", "key": null, "writes_every_unit": true }),
+        &json!({
+            "name": "anonymous", "role": "admin", "signed_in": "nobody", "key": null,
+            "writes_every_unit": true,
+        }),
     );
     assert!(me["notice"].as_str().unwrap().contains("keys add"));
     let steward = server.holder(Role::Steward, None);
@@ -285,8 +303,13 @@ fn me_returns_identity_and_write_permissions() {
     let me = server.by(&issued.key).me();
     has(
         &me,
-        &json!({ "name": "reporter of travinh", "actor": format!("reporter of travinh ({})", issued.view.id), "role": "reporter", "signed_in": "key",
-                 "key": issued.view.id, "unit": "travinh", "writes_every_unit": false, "writes_closed_periods": false, "closed_periods": ["2021-09"], "notice": null }),
+        &json!({
+            "name": "reporter of travinh",
+            "actor": format!("reporter of travinh ({})", issued.view.id), "role": "reporter",
+            "signed_in": "key", "key": issued.view.id, "unit": "travinh",
+            "writes_every_unit": false, "writes_closed_periods": false,
+            "closed_periods": ["2021-09"], "notice": null,
+        }),
     );
     let units: Vec<&str> =
         me["units"].as_array().unwrap().iter().map(|unit| unit.as_str().unwrap()).collect();
@@ -294,11 +317,17 @@ fn me_returns_identity_and_write_permissions() {
     assert_eq!(server.holder(Role::Reporter, Some(OWN)).me()["units"], json!([OWN]));
     has(
         &steward.me(),
-        &json!({ "role": "steward", "units": [], "writes_every_unit": true, "writes_closed_periods": true }),
+        &json!({
+            "role": "steward", "units": [], "writes_every_unit": true,
+            "writes_closed_periods": true,
+        }),
     );
     has(
         &server.holder(Role::Reader, None).me(),
-        &json!({ "role": "reader", "units": [], "writes_every_unit": false, "writes_closed_periods": false }),
+        &json!({
+            "role": "reader", "units": [], "writes_every_unit": false,
+            "writes_closed_periods": false,
+        }),
     );
 }
 

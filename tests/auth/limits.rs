@@ -308,7 +308,10 @@ fn the_body_limit_applies_before_and_after_decompression() {
     post(&[], &vec![b' '; (32 << 20) + 1]).problem(413);
     // Without a length the body is read up to the limit.
     let head = format!(
-        "POST /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        "POST /api/v1/observations HTTP/1.1\r\n\
+         host: x\r\n\
+         authorization: {bearer}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let chunk =
         [format!("{:x}\r\n", 1 << 20).into_bytes(), vec![b' '; 1 << 20], b"\r\n".to_vec()].concat();
@@ -341,7 +344,10 @@ fn an_incomplete_request_times_out() {
     let reporter = server.holder(Role::Admin, None);
     let head = |method: &str, key: &str| {
         format!(
-            "{method} /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"
+            "{method} /api/v1/observations HTTP/1.1\r\n\
+             host: x\r\n\
+             authorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: 1000\r\n\r\n{{"
         )
     };
     // A body that stops, from a sender with permission.
@@ -412,7 +418,9 @@ fn small_pool() -> Guarded {
 fn unfinished_body(server: &Guarded, by: &Holder, bytes: usize) -> TcpStream {
     let mut stream = TcpStream::connect(&server.host).unwrap();
     let head = format!(
-        "POST /api/v1/observations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "POST /api/v1/observations HTTP/1.1\r\n\
+         host: x\r\n\
+         authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         by.key,
         9 << 20
     );
@@ -479,7 +487,8 @@ fn documents_and_queries_wait_for_memory() {
             "urn:egov-kpi:memory"
         );
     }
-    let page = "series?descendants_of=travinh&measure=ioffice.documents.outgoing&from=1980-01&to=2021-12&limit=20000";
+    let page = "series?descendants_of=travinh&measure=ioffice.documents.outgoing&from=1980-01&\
+                to=2021-12&limit=20000";
     assert_eq!(admin.get(page).problem(503)["type"], "urn:egov-kpi:memory");
     other.get(page).expect(200);
     admin.get("series?unit=travinh&measure=ioffice.documents.outgoing&last=12").expect(200);

@@ -73,14 +73,22 @@ impl Signer {
         match self {
             Self::Rsa(key) => {
                 let public: PublicKeyComponents<Vec<u8>> = key.public().into();
-                json!({ "kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "n": b64(public.n), "e": b64(public.e) })
+                json!({
+                    "kty": "RSA", "kid": id, "use": "sig", "alg": "RS256", "n": b64(public.n),
+                    "e": b64(public.e),
+                })
             }
             Self::Ec(key) => {
                 let point = key.public_key().as_ref();
-                json!({ "kty": "EC", "kid": id, "use": "sig", "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..]) })
+                json!({
+                    "kty": "EC", "kid": id, "use": "sig", "crv": "P-256", "x": b64(&point[1..33]),
+                    "y": b64(&point[33..]),
+                })
             }
             Self::Ed(key) => {
-                json!({ "kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(key.public_key().as_ref()) })
+                json!({
+                    "kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(key.public_key().as_ref()),
+                })
             }
         }
     }
@@ -138,7 +146,10 @@ impl Issuer {
                 let Some(Ok(first)) = lines.next() else { continue };
                 while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
                 let body = if first.starts_with("GET /.well-known/openid-configuration ") {
-                    json!({ "issuer": address, "jwks_uri": format!("{address}/keys"), "id_token_signing_alg_values_supported": ["RS256"] })
+                    json!({
+                        "issuer": address, "jwks_uri": format!("{address}/keys"),
+                        "id_token_signing_alg_values_supported": ["RS256"],
+                    })
                 } else {
                     asked.fetch_add(1, Ordering::Relaxed);
                     json!({ "keys": *keys.lock() })
@@ -146,7 +157,9 @@ impl Issuer {
                 let text = body.to_string();
                 let _gone = write!(
                     stream,
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}",
+                    "HTTP/1.1 200 OK\r\n\
+                     content-type: application/json\r\n\
+                     content-length: {}\r\nconnection: close\r\n\r\n{text}",
                     text.len()
                 );
             }
@@ -165,8 +178,10 @@ impl Issuer {
     /// Valid claims.
     fn claims(&self, roles: &[&str]) -> Value {
         let now = chrono::Utc::now().timestamp();
-        json!({ "iss": self.address, "aud": "egov-kpi", "sub": "u-7", "name": "Trần Bình", "iat": now, "exp": now + 300,
-                "realm_access": { "roles": roles }, "unit": OWN })
+        json!({
+            "iss": self.address, "aud": "egov-kpi", "sub": "u-7", "name": "Trần Bình", "iat": now,
+            "exp": now + 300, "realm_access": { "roles": roles }, "unit": OWN,
+        })
     }
 
     fn server(&self, fresh: Duration, retry: Duration) -> Guarded {
@@ -229,7 +244,10 @@ fn a_token_of_the_issuer_signs_somebody_in_with_role_and_unit() {
         let me = reporter.me();
         has(
             &me,
-            &json!({ "name": "Trần Bình", "actor": "Trần Bình (oidc:u-7)", "role": "reporter", "unit": OWN, "signed_in": "token", "key": null, "units": [OWN] }),
+            &json!({
+                "name": "Trần Bình", "actor": "Trần Bình (oidc:u-7)", "role": "reporter",
+                "unit": OWN, "signed_in": "token", "key": null, "units": [OWN],
+            }),
         );
         assert!(me["expires_at"].is_string());
         reporter.post(OWN, "2021-10", 1);
@@ -395,7 +413,8 @@ fn a_fractional_token_expiry_is_shown_as_an_expiry() {
     issuer.publish(&[signer.public("1")]);
     let server = issuer.server(LONG, LONG);
     let end = |exp: Value| {
-        server.by(&signer.token("1", &with(&issuer.claims(&["kpi-reader"]), "exp", exp))).me()["expires_at"].clone()
+        let token = signer.token("1", &with(&issuer.claims(&["kpi-reader"]), "exp", exp));
+        server.by(&token).me()["expires_at"].clone()
     };
     let day = chrono::DateTime::from_timestamp(4_102_444_800, 0).unwrap();
     assert_eq!(end(json!(day.timestamp())), "2100-01-01T00:00:00.000000Z");

@@ -305,12 +305,13 @@ impl Asker<'_> {
                 Some(json!({ "units": [{ "code": format!("new-{}", self.made) }] }))
             }
             ("PUT", "/api/v1/catalogue") => Some(self.steward.get("catalogue").expect(200)),
-            ("PUT", "/api/v1/targets") => Some(
-                json!({ "targets": [{ "code": format!("t{}", self.made), "measure": "ioffice.documents.signed_rate", "value": "50" }] }),
-            ),
-            ("PUT", "/api/v1/annotations") => Some(
-                json!({ "annotations": [{ "code": format!("a{}", self.made), "unit": OWN, "from": "2021-10", "text": "x" }] }),
-            ),
+            ("PUT", "/api/v1/targets") => Some(json!({ "targets": [{
+                    "code": format!("t{}", self.made), "measure": "ioffice.documents.signed_rate",
+                    "value": "50",
+                }] })),
+            ("PUT", "/api/v1/annotations") => Some(json!({ "annotations": [{
+                    "code": format!("a{}", self.made), "unit": OWN, "from": "2021-10", "text": "x",
+                }] })),
             ("POST", "/api/v1/keys") => Some(json!({ "name": "made", "role": "reader" })),
             _ => None,
         }

@@ -108,7 +108,10 @@ fn invisible_characters_are_never_recorded() {
             ),
             ["/name"]
         );
-        let unit = json!({ "units": [{ "code": "new", "name": { "vi": text, "en": "x" }, "aliases": [] }, { "code": "other", "name": { "vi": "x", "en": text } }] });
+        let unit = json!({ "units": [
+            { "code": "new", "name": { "vi": text, "en": "x" }, "aliases": [] },
+            { "code": "other", "name": { "vi": "x", "en": text } },
+        ] });
         let unit: Value = serde_json::from_str(
             &unit.to_string().replace(",\"aliases\":[]", "").replace("\"aliases\":[],", ""),
         )
@@ -124,7 +127,9 @@ fn invisible_characters_are_never_recorded() {
             places(&admin.send("PUT", "catalogue", Some(&changed)), "a catalogue"),
             ["/indicators/0/name/vi", "/kpis/0/name/en"]
         );
-        let annotation = json!({ "annotations": [{ "code": "a", "unit": OWN, "from": "2021-10", "text": text }] });
+        let annotation = json!({ "annotations": [{
+            "code": "a", "unit": OWN, "from": "2021-10", "text": text,
+        }] });
         let reply = admin.send("PUT", "annotations", Some(&annotation));
         assert!(
             reply.status == 422 && reply.text().contains("/annotations/0/text"),

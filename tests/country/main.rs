@@ -80,11 +80,24 @@ impl Service {
         let mut catalogue = self.json("catalogue");
         let measures =
             ["ioffice.documents.outgoing", "ioffice.documents.signed", "igate.dossiers.received"];
-        let expectation = json!({ "code": "all", "unit_kinds": ["department", "district", "commune"], "measures": measures, "due_day": 5 });
+        let expectation = json!({
+            "code": "all", "unit_kinds": ["department", "district", "commune"],
+            "measures": measures, "due_day": 5,
+        });
         catalogue.get_mut("expectations").and_then(Value::as_array_mut).unwrap().push(expectation);
         self.put("catalogue", &catalogue);
-        self.put("targets", &json!({ "targets": [{ "code": "t", "measure": "ioffice.documents.signed_rate", "value": 80 }] }));
-        self.put("annotations", &json!({ "annotations": [{ "code": "a", "unit": "gen.p01", "from": "2025-01", "to": "2025-12", "text": "merged" }] }));
+        self.put(
+            "targets",
+            &json!({ "targets": [{
+            "code": "t", "measure": "ioffice.documents.signed_rate", "value": 80,
+        }] }),
+        );
+        self.put(
+            "annotations",
+            &json!({ "annotations": [{
+            "code": "a", "unit": "gen.p01", "from": "2025-01", "to": "2025-12", "text": "merged",
+        }] }),
+        );
     }
 }
 
@@ -169,7 +182,8 @@ fn every_answer_over_the_country_comes_from_the_cube_without_sql() {
         (
             "the same in the units of today, by year",
             format!(
-                "series?{signed}&descendants_of=gen.p01&from=2021&to=2025&step=year&geography=current"
+                "series?{signed}&descendants_of=gen.p01&from=2021&to=2025&step=year&\
+                 geography=current"
             ),
         ),
         ("outliers in a province", "quality?unit=gen.p01&from=2025-01&to=2025-12".to_owned()),

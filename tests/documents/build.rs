@@ -19,14 +19,17 @@ const TYPES: &str =
     r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>"#;
 /// The XML namespaces that a document declares.
 pub const NAMES: &str = concat!(
-    r#"xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" "#,
-    r#"xmlns:v="urn:schemas-microsoft-com:vml" xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape""#
+    r#"xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" "#,
+    r#"xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" "#,
+    r#"xmlns:v="urn:schemas-microsoft-com:vml" "#,
+    r#"xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape""#
 );
 
 /// A DOCX with this body, these styles and this numbering.
 pub fn docx_with(body: &str, styles: &str, numbering: &str) -> Vec<u8> {
     let document = format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?><w:document {NAMES}><w:body>{body}</w:body></w:document>"#
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+         <w:document {NAMES}><w:body>{body}</w:body></w:document>"
     );
     let styles = format!("<w:styles {NAMES}>{styles}</w:styles>");
     let numbering = format!("<w:numbering {NAMES}>{numbering}</w:numbering>");
@@ -125,9 +128,15 @@ pub fn pages(contents: &[&str]) -> Vec<u8> {
         (0..contents.len()).map(|page| format!("{} 0 R", 4 + 2 * page)).collect();
     let mut objects = vec![
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
-        format!("<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> >>", kids.join(" "), kids.len())
-            .into_bytes(),
-        b"<< /Type /Font /Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding >>".to_vec(),
+        format!(
+            "<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] /Resources << /Font \
+             << /F1 3 0 R >> >> >>",
+            kids.join(" "),
+            kids.len()
+        )
+        .into_bytes(),
+        b"<< /Type /Font /Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding >>"
+            .to_vec(),
     ];
     for (page, content) in contents.iter().enumerate() {
         objects.push(

@@ -15,8 +15,9 @@ fn r(text: &str) -> String {
 #[test]
 fn deleted_and_hidden_text_is_left_out_and_inserted_text_is_kept() {
     let body = format!(
-        "<w:p>{}<w:del><w:r><w:delText>99</w:delText></w:r></w:del><w:ins>{}</w:ins><w:moveFrom>{}</w:moveFrom><w:moveTo>{}</w:moveTo>\
-         <w:r><w:rPr><w:vanish/></w:rPr><w:t>ẩn</w:t></w:r><w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>.</w:t></w:r></w:p>",
+        "<w:p>{}<w:del><w:r><w:delText>99</w:delText></w:r></w:del><w:ins>{}</w:ins><w:moveFrom>\
+         {}</w:moveFrom><w:moveTo>{}</w:moveTo><w:r><w:rPr><w:vanish/></w:rPr><w:t>ẩn</w:t></w:r>\
+         <w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>.</w:t></w:r></w:p>",
         r("Tạo mới "),
         r("12"),
         r("cũ"),
@@ -24,8 +25,10 @@ fn deleted_and_hidden_text_is_left_out_and_inserted_text_is_kept() {
     );
     assert_eq!(shown(&body), ["Tạo mới 12 tài khoản."]);
     let styled = docx_with(
-        "<w:p><w:r><w:rPr><w:rStyle w:val=\"H\"/></w:rPr><w:t>ẩn</w:t></w:r><w:r><w:t>hiện.</w:t></w:r></w:p>",
-        "<w:style w:styleId=\"B\"><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId=\"H\"><w:basedOn w:val=\"B\"/></w:style>",
+        "<w:p><w:r><w:rPr><w:rStyle \
+         w:val=\"H\"/></w:rPr><w:t>ẩn</w:t></w:r><w:r><w:t>hiện.</w:t></w:r></w:p>",
+        "<w:style w:styleId=\"B\"><w:rPr><w:vanish/></w:rPr></w:style><w:style \
+         w:styleId=\"H\"><w:basedOn w:val=\"B\"/></w:style>",
         "",
     );
     assert_eq!(blocks(&styled, MediaType::Docx), ["hiện."]);
@@ -40,8 +43,10 @@ fn deleted_and_hidden_text_is_left_out_and_inserted_text_is_kept() {
 fn a_text_box_is_read_once() {
     let text = |words: &str| format!("<w:txbxContent>{}</w:txbxContent>", p(words));
     let body = format!(
-        "<w:p>{}<w:r><mc:AlternateContent><mc:Choice Requires=\"wps\"><w:drawing><wps:txbx>{}</wps:txbx></w:drawing></mc:Choice>\
-         <mc:Fallback><w:pict><v:textbox>{}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r>{}</w:p>",
+        "<w:p>{}<w:r><mc:AlternateContent><mc:Choice \
+         Requires=\"wps\"><w:drawing><wps:txbx>{}</wps:txbx></w:drawing></mc:Choice><mc:Fallback>\
+         <w:pict><v:textbox>{}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r>{}</w:\
+         p>",
         r("Ngoài "),
         text("Trong khung 7."),
         text("Trong khung 7."),
@@ -49,7 +54,8 @@ fn a_text_box_is_read_once() {
     );
     assert_eq!(shown(&body), ["Ngoài khung.", "Trong khung 7."]);
     let only = format!(
-        "<w:p><w:r><mc:AlternateContent><mc:Fallback><w:pict><v:textbox>{}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r></w:p>",
+        "<w:p><w:r><mc:AlternateContent><mc:Fallback><w:pict><v:textbox>{}</v:textbox></w:pict></\
+         mc:Fallback></mc:AlternateContent></w:r></w:p>",
         text("Cũ.")
     );
     assert_eq!(shown(&only), ["Cũ."]);
@@ -84,7 +90,11 @@ fn only_the_result_of_a_field_is_read() {
 
 #[test]
 fn symbols_are_read_as_their_characters() {
-    let body = "<w:p><w:pPr><w:tabs><w:tab w:val=\"left\"/></w:tabs></w:pPr><w:r><w:t>Covid</w:t><w:noBreakHyphen/><w:t>19:</w:t><w:tab/><w:t>5 a&amp;b &#x111;ơn th</w:t><w:softHyphen/><w:t>ư</w:t><w:br/><w:t>và</w:t><w:br/><w:t>Mới: 3</w:t></w:r></w:p>";
+    let body = "<w:p><w:pPr><w:tabs><w:tab \
+                w:val=\"left\"/></w:tabs></w:pPr><w:r><w:t>Covid</w:t><w:noBreakHyphen/><w:t>19:</\
+                w:t><w:tab/><w:t>5 a&amp;b &#x111;ơn \
+                th</w:t><w:softHyphen/><w:t>ư</w:t><w:br/><w:t>và</w:t><w:br/><w:t>Mới: \
+                3</w:t></w:r></w:p>";
     assert_eq!(shown(body), ["Covid-19:\t5 a&b đơn thư\nvà", "Mới: 3"]);
 }
 
@@ -104,8 +114,11 @@ fn links_and_controls_are_read_and_placeholders_are_not() {
 
 #[test]
 fn headings_come_from_styles_levels_and_formatting() {
-    let styles = "<w:style w:styleId=\"a1\"><w:name w:val=\"heading 1\"/></w:style><w:style w:styleId=\"b\"><w:name w:val=\"Tiêu đề 2\"/></w:style>\
-                  <w:style w:styleId=\"c\"><w:name w:val=\"Mục\"/><w:basedOn w:val=\"a1\"/></w:style><w:style w:styleId=\"t\"><w:name w:val=\"toc 1\"/></w:style>";
+    let styles = "<w:style w:styleId=\"a1\"><w:name w:val=\"heading 1\"/></w:style><w:style \
+                  w:styleId=\"b\"><w:name w:val=\"Tiêu đề 2\"/></w:style><w:style \
+                  w:styleId=\"c\"><w:name w:val=\"Mục\"/><w:basedOn \
+                  w:val=\"a1\"/></w:style><w:style w:styleId=\"t\"><w:name w:val=\"toc \
+                  1\"/></w:style>";
     let styled = |style: &str, text: &str| {
         format!("<w:p><w:pPr><w:pStyle w:val=\"{style}\"/></w:pPr>{}</w:p>", r(text))
     };
@@ -142,12 +155,16 @@ fn headings_come_from_styles_levels_and_formatting() {
 
 #[test]
 fn numbers_that_word_shows_make_bold_lines_headings_and_others_entries() {
-    let numbering = "<w:abstractNum w:abstractNumId=\"4\"><w:lvl w:ilvl=\"0\"><w:numFmt w:val=\"upperRoman\"/><w:lvlText w:val=\"%1.\"/></w:lvl>\
-                     <w:lvl w:ilvl=\"1\"><w:numFmt w:val=\"decimal\"/><w:lvlText w:val=\"%2.\"/></w:lvl></w:abstractNum>\
-                     <w:num w:numId=\"1\"><w:abstractNumId w:val=\"4\"/></w:num>";
+    let numbering = "<w:abstractNum w:abstractNumId=\"4\"><w:lvl w:ilvl=\"0\"><w:numFmt \
+                     w:val=\"upperRoman\"/><w:lvlText w:val=\"%1.\"/></w:lvl><w:lvl \
+                     w:ilvl=\"1\"><w:numFmt w:val=\"decimal\"/><w:lvlText \
+                     w:val=\"%2.\"/></w:lvl></w:abstractNum><w:num w:numId=\"1\"><w:abstractNumId \
+                     w:val=\"4\"/></w:num>";
     let entry = |level: usize, bold: &str, text: &str| {
         format!(
-            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"{level}\"/><w:numId w:val=\"1\"/></w:numPr></w:pPr><w:r><w:rPr>{bold}</w:rPr><w:t>{text}</w:t></w:r></w:p>"
+            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"{level}\"/><w:numId \
+             w:val=\"1\"/></w:numPr></w:pPr><w:r><w:rPr>{bold}</w:rPr><w:t>{text}</w:t></w:r></w:\
+             p>"
         )
     };
     let body = [
@@ -225,9 +242,13 @@ fn a_sentence_continues_over_paragraphs() {
 
 #[test]
 fn any_namespace_prefix_and_the_strict_schema_are_read() {
-    let strict = "<x:document xmlns:x=\"http://purl.oclc.org/ooxml/wordprocessingml/main\"><x:body><x:p><x:r><x:t>Một.</x:t></x:r></x:p></x:body></x:document>";
+    let strict = "<x:document \
+                  xmlns:x=\"http://purl.oclc.org/ooxml/wordprocessingml/main\"><x:body><x:p><x:r>\
+                  <x:t>Một.</x:t></x:r></x:p></x:body></x:document>";
     assert_eq!(blocks(&docx_of(strict), MediaType::Docx), ["Một."]);
-    let bare = "<document xmlns=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><body><p><r><t>Hai.</t></r></p></body></document>";
+    let bare = "<document \
+                xmlns=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"><body><p><r>\
+                <t>Hai.</t></r></p></body></document>";
     assert_eq!(blocks(&docx_of(bare), MediaType::Docx), ["Hai."]);
 }
 

@@ -110,7 +110,8 @@ fn a_docx_with_too_large_tables_is_refused() {
         .code,
         "too_many_rows"
     );
-    let wide = "<w:tr><w:tc><w:tcPr><w:gridSpan w:val=\"99999999\"/></w:tcPr><w:p/></w:tc><w:tc><w:p/></w:tc></w:tr>";
+    let wide = "<w:tr><w:tc><w:tcPr><w:gridSpan \
+                w:val=\"99999999\"/></w:tcPr><w:p/></w:tc><w:tc><w:p/></w:tc></w:tr>";
     assert_eq!(
         refused(
             &docx(&format!("<w:tbl>{}</w:tbl>", wide.repeat(limits::TABLE_ROWS / 2))),
@@ -126,8 +127,13 @@ fn page_with(resources: &str, content: Vec<u8>, more: &[Vec<u8>]) -> Vec<u8> {
     let mut objects = vec![
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
         b"<< /Type /Pages /Kids [4 0 R] /Count 1 /MediaBox [0 0 595 842] >>".to_vec(),
-        b"<< /Type /Font /Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding >>".to_vec(),
-        format!("<< /Type /Page /Parent 2 0 R /Contents 5 0 R /Resources << /Font << /F1 3 0 R >> {resources} >> >>").into_bytes(),
+        b"<< /Type /Font /Subtype /TrueType /BaseFont /Times /Encoding /WinAnsiEncoding >>"
+            .to_vec(),
+        format!(
+            "<< /Type /Page /Parent 2 0 R /Contents 5 0 R /Resources << /Font << /F1 3 0 R >> \
+             {resources} >> >>"
+        )
+        .into_bytes(),
         content,
     ];
     objects.extend(more.iter().cloned());
@@ -173,7 +179,8 @@ fn a_pdf_whose_directory_never_ends_is_refused() {
         ),
         ("/Size 9 /W [1 2 1] /Filter [/FlateDecode /FlateDecode]", deflated(&deflated(b"aaaa"))),
         (
-            "/Size 9 /W [1 2 1] /Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns 999999999 >>",
+            "/Size 9 /W [1 2 1] /Filter /FlateDecode /DecodeParms << /Predictor 12 /Columns \
+             999999999 >>",
             deflated(b"aaaa"),
         ),
     ];

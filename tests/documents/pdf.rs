@@ -46,7 +46,8 @@ fn a_paragraph_continues_over_pages_without_headers_and_footers() {
 
 #[test]
 fn letters_placed_one_by_one_form_words() {
-    let page = "BT /F1 12 Tf 60 700 Td [(Ta) 20 (o) -300 (m) 10 (oi)] TJ 0 -14 Td 14 TL (12) Tj T* (7.) Tj ET";
+    let page = "BT /F1 12 Tf 60 700 Td [(Ta) 20 (o) -300 (m) 10 (oi)] TJ 0 -14 Td 14 TL (12) Tj T* \
+                (7.) Tj ET";
     assert_eq!(shown(&[page]), ["Tao moi", "12", "7."]);
 }
 
@@ -83,17 +84,28 @@ fn marked_headers_and_pictures_are_skipped() {
 
 #[test]
 fn vietnamese_is_decoded_by_the_font_cmap() {
-    let map = "begincmap 1 beginbfrange <0001> <0003> <0061> endbfrange 1 beginbfrange <0004> <0005> [<01B0> <01A10301>] endbfrange 1 beginbfchar <0006> <0065030200301> endbfchar";
+    let map = "begincmap 1 beginbfrange <0001> <0003> <0061> endbfrange 1 beginbfrange <0004> \
+               <0005> [<01B0> <01A10301>] endbfrange 1 beginbfchar <0006> <0065030200301> \
+               endbfchar";
     let map = map.replace("0065030200301", "006503020301");
     let objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 595 842] >>".to_vec(),
-        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> /XObject << /Fm 8 0 R >> >> >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> \
+          /XObject << /Fm 8 0 R >> >> >>"
+            .to_vec(),
         stream("", b"BT /F1 12 Tf 60 700 Td <000100020003000400050006> Tj ET /Fm Do"),
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>".to_vec(),
-        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 500 /W [1 [500 500] 3 4000000000 500] >>".to_vec(),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 \
+          R] /ToUnicode 7 0 R >>"
+            .to_vec(),
+        b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 500 /W [1 [500 500] 3 4000000000 \
+          500] >>"
+            .to_vec(),
         stream("", map.as_bytes()),
-        stream("/Type /XObject /Subtype /Form /Matrix [1 0 0 1 0 -100]", b"BT /F1 12 Tf 60 700 Td <0006> Tj ET"),
+        stream(
+            "/Type /XObject /Subtype /Form /Matrix [1 0 0 1 0 -100]",
+            b"BT /F1 12 Tf 60 700 Td <0006> Tj ET",
+        ),
     ];
     assert_eq!(blocks(&pdf(&objects), MediaType::Pdf), ["abcướế ế"]);
 }
@@ -115,8 +127,9 @@ fn repeated_text_with_different_figures_is_kept() {
 fn composed_letters_are_read_from_actual_text() {
     // As LibreOffice writes a letter that the font does not have: a second shape is drawn after the
     // first and moved back over it.
-    let spelt = "BT /F1 10 Tf 60 700 Td (k) Tj /Span <</ActualText<FEFF1EBF>>> BDC (es) Tj EMC 1 0 0 1 71 700 Tm ( hoach, ) Tj \
-                 /Span <</ActualText<FEFF>>> BDC (-) Tj EMC (7.) Tj ET";
+    let spelt = "BT /F1 10 Tf 60 700 Td (k) Tj /Span <</ActualText<FEFF1EBF>>> BDC (es) Tj EMC 1 0 \
+                 0 1 71 700 Tm ( hoach, ) Tj /Span <</ActualText<FEFF>>> BDC (-) Tj EMC (7.) Tj \
+                 ET";
     let width = 5.0;
     assert_eq!(shown(&[&spelt.replace("71", &(60.0 + 2.0 * width).to_string())]), ["kế hoach, 7."]);
     // A given text (`ActualText`) for several lines is not put into one line.
@@ -127,13 +140,17 @@ fn composed_letters_are_read_from_actual_text() {
     );
     assert_eq!(shown(&[&lines]), ["Mot 1.", "Hai 2."]);
     // Diacritics that are separate letters in the font.
-    let map = "begincmap 1 beginbfchar <0001> <006B> <0002> <00EA> <0003> <0301> <0004> <0020> <0005> <0068> endbfchar";
+    let map = "begincmap 1 beginbfchar <0001> <006B> <0002> <00EA> <0003> <0301> <0004> <0020> \
+               <0005> <0068> endbfchar";
     let objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 595 842] >>".to_vec(),
-        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>".to_vec(),
+        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_vec(),
         stream("", b"BT /F1 12 Tf 60 700 Td [<000100020003> 602 <000400050002>] TJ ET"),
-        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 R] /ToUnicode 7 0 R >>".to_vec(),
+        b"<< /Type /Font /Subtype /Type0 /BaseFont /A /Encoding /Identity-H /DescendantFonts [6 0 \
+          R] /ToUnicode 7 0 R >>"
+            .to_vec(),
         b"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /A /DW 602 >>".to_vec(),
         stream("", map.as_bytes()),
     ];

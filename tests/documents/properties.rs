@@ -68,7 +68,9 @@ proptest! {
     }
 
     #[test]
-    fn any_lines_keep_their_text_and_have_sound_blocks(lines in proptest::collection::vec(line(), 0..30)) {
+    fn any_lines_keep_their_text_and_have_sound_blocks(
+        lines in proptest::collection::vec(line(), 0..30),
+    ) {
         let text = lines.join("\n");
         for media in [MediaType::Text, MediaType::Markdown] {
             let document = read(text.as_bytes(), media).unwrap();
@@ -78,34 +80,63 @@ proptest! {
             // Every letter and digit of plain text is in a part of the document, except the numbers
             // of list items.
             if media == MediaType::Text {
-                let held: usize = document.blocks.iter().map(|block| document.slice(&block.range).chars().filter(|letter| letter.is_alphabetic()).count()).sum();
+                let held: usize = document
+                    .blocks
+                    .iter()
+                    .map(|block| {
+                        document
+                            .slice(&block.range)
+                            .chars()
+                            .filter(|letter| letter.is_alphabetic())
+                            .count()
+                    })
+                    .sum();
                 let marks = lines.len() * 4;
-                prop_assert!(held + marks >= document.text.chars().filter(|letter| letter.is_alphabetic()).count());
+                prop_assert!(
+                    held + marks
+                        >= document.text.chars().filter(|letter| letter.is_alphabetic()).count()
+                );
             }
         }
     }
 
     #[test]
-    fn decomposed_text_reads_as_composed(lines in proptest::collection::vec("[a-zA-ZđưếộÀẢỹ0-9 .,]{0,40}", 0..10)) {
+    fn decomposed_text_reads_as_composed(
+        lines in proptest::collection::vec("[a-zA-ZđưếộÀẢỹ0-9 .,]{0,40}", 0..10),
+    ) {
         let text = lines.join("\r\n");
         let apart: String = text.nfd().collect();
-        prop_assert_eq!(read(apart.as_bytes(), MediaType::Markdown), read(text.as_bytes(), MediaType::Markdown));
+        prop_assert_eq!(
+            read(apart.as_bytes(), MediaType::Markdown),
+            read(text.as_bytes(), MediaType::Markdown)
+        );
     }
 
     #[test]
-    fn any_text_written_as_docx_is_read_back(lines in proptest::collection::vec("[A-ZĐ][a-zđưếộ0-9 <>&\"'%,]{0,40}\\.", 0..10)) {
+    fn any_text_written_as_docx_is_read_back(
+        lines in proptest::collection::vec("[A-ZĐ][a-zđưếộ0-9 <>&\"'%,]{0,40}\\.", 0..10),
+    ) {
         let blocks: Vec<DocxBlock> = lines.iter().cloned().map(DocxBlock::Paragraph).collect();
         let expected: String = lines.iter().map(|line| format!("{}\n", line.trim())).collect();
         prop_assert_eq!(read(&written(&blocks).unwrap(), MediaType::Docx).unwrap().text, expected);
     }
 
     #[test]
-    fn broken_xml_is_read_or_refused(pieces in proptest::collection::vec(prop_oneof![
-        Just("<w:p>".to_owned()), Just("</w:p>".to_owned()), Just("<w:r>".to_owned()), Just("</w:r>".to_owned()), Just("<w:t>7</w:t>".to_owned()),
-        Just("<w:tbl>".to_owned()), Just("</w:tbl>".to_owned()), Just("<w:tr>".to_owned()), Just("</w:tr>".to_owned()), Just("<w:tc>".to_owned()),
-        Just("</w:tc>".to_owned()), Just("<w:vMerge/>".to_owned()), Just("<w:gridSpan w:val=\"3\"/>".to_owned()), Just("<w:txbxContent>".to_owned()),
-        Just("</w:txbxContent>".to_owned()), Just("<w:del>".to_owned()), Just("</w:del>".to_owned()), Just("&#0;".to_owned()), "\\PC{0,5}"
-    ], 0..40)) {
+    fn broken_xml_is_read_or_refused(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("<w:p>".to_owned()), Just("</w:p>".to_owned()), Just("<w:r>".to_owned()),
+                Just("</w:r>".to_owned()), Just("<w:t>7</w:t>".to_owned()),
+                Just("<w:tbl>".to_owned()), Just("</w:tbl>".to_owned()), Just("<w:tr>".to_owned()),
+                Just("</w:tr>".to_owned()), Just("<w:tc>".to_owned()), Just("</w:tc>".to_owned()),
+                Just("<w:vMerge/>".to_owned()), Just("<w:gridSpan w:val=\"3\"/>".to_owned()),
+                Just("<w:txbxContent>".to_owned()), Just("</w:txbxContent>".to_owned()),
+                Just("<w:del>".to_owned()), Just("</w:del>".to_owned()), Just("&#0;".to_owned()),
+                "\\PC{0,5}",
+            ],
+            0..40,
+        ),
+    ) {
         let body = pieces.concat();
         read_all(&docx(&body));
         read_all(&docx(&format!("{}{body}", p("a"))));
@@ -113,16 +144,26 @@ proptest! {
     }
 
     #[test]
-    fn broken_instructions_of_a_page_are_read_or_refused(pieces in proptest::collection::vec(prop_oneof![
-        Just("BT".to_owned()), Just("ET".to_owned()), Just("/F1 12 Tf".to_owned()), Just("(a) Tj".to_owned()), Just("[(a) 5 <41>] TJ".to_owned()),
-        Just("q".to_owned()), Just("Q".to_owned()), Just("1 0 0 1 5 5 cm".to_owned()), Just("0 0 0 0 0 0 Tm".to_owned()), Just("1e30 -1e30 Td".to_owned()),
-        Just("0 0 9 9 re S".to_owned()), Just("Tf".to_owned()), Just("Do".to_owned()), Just("BDC EMC".to_owned()), "\\PC{0,5}"
-    ], 0..40)) {
+    fn broken_instructions_of_a_page_are_read_or_refused(
+        pieces in proptest::collection::vec(
+            prop_oneof![
+                Just("BT".to_owned()), Just("ET".to_owned()), Just("/F1 12 Tf".to_owned()),
+                Just("(a) Tj".to_owned()), Just("[(a) 5 <41>] TJ".to_owned()),
+                Just("q".to_owned()), Just("Q".to_owned()), Just("1 0 0 1 5 5 cm".to_owned()),
+                Just("0 0 0 0 0 0 Tm".to_owned()), Just("1e30 -1e30 Td".to_owned()),
+                Just("0 0 9 9 re S".to_owned()), Just("Tf".to_owned()), Just("Do".to_owned()),
+                Just("BDC EMC".to_owned()), "\\PC{0,5}",
+            ],
+            0..40,
+        ),
+    ) {
         read_all(&pages(&[&pieces.join(" "), &at(50, 700, "b")]));
     }
 
     #[test]
-    fn a_pdf_with_changed_bytes_is_read_or_refused(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+    fn a_pdf_with_changed_bytes_is_read_or_refused(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
         let mut bytes = pages(&[&at(50, 700, "Mot cau."), &at(50, 700, "Hai.")]);
         for (place, byte) in changes {
             let place = place.index(bytes.len());

@@ -90,7 +90,10 @@ fn catalogue_document(world: &World) -> CatalogueDocument {
                 .dimensions
                 .iter()
                 .map(|dimension| {
-                    let mut used = serde_json::json!({ "code": dimension.code, "complete": dimension.complete, "members": dimension.members });
+                    let mut used = serde_json::json!({
+                        "code": dimension.code, "complete": dimension.complete,
+                        "members": dimension.members,
+                    });
                     if let Some((host, member)) = &dimension.within {
                         used["within"] = serde_json::json!({ host.clone(): member });
                     }
@@ -98,21 +101,29 @@ fn catalogue_document(world: &World) -> CatalogueDocument {
                 })
                 .collect();
             serde_json::json!({
-                "code": indicator.code,
-                "kind": format!("{:?}", indicator.kind).to_lowercase(),
+                "code": indicator.code, "kind": format!("{:?}", indicator.kind).to_lowercase(),
                 "unit_of_measure": if indicator.percent { "percent" } else { "count" },
-                "decimals": indicator.decimals,
-                "dimensions": uses,
-                "breaks": indicator.breaks.iter().map(|from| serde_json::json!({ "from": month(*from).to_string() })).collect::<Vec<_>>(),
+                "decimals": indicator.decimals, "dimensions": uses,
+                "breaks": indicator.breaks.iter().map(|from| serde_json::json!({
+                    "from": month(*from).to_string(),
+                })).collect::<Vec<_>>(),
             })
         })
         .collect();
     let kpis: Vec<_> = world
         .kpis
         .iter()
-        .map(|kpi| serde_json::json!({ "code": kpi.code, "formula": kpi.formula.text(), "unit_of_measure": if kpi.percent { "percent" } else { "count" } }))
+        .map(|kpi| {
+            serde_json::json!({
+                "code": kpi.code, "formula": kpi.formula.text(),
+                "unit_of_measure": if kpi.percent { "percent" } else { "count" },
+            })
+        })
         .collect();
-    let document = serde_json::json!({ "dimensions": dimensions.values().collect::<Vec<_>>(), "indicators": indicators, "kpis": kpis });
+    let document = serde_json::json!({
+        "dimensions": dimensions.values().collect::<Vec<_>>(), "indicators": indicators,
+        "kpis": kpis,
+    });
     CatalogueDocument::from_value(document).expect("the catalogue is well formed")
 }
 
@@ -339,7 +350,8 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
                     counted.rolling += usize::from(theirs.rolling.is_ok());
                     if !fields.is_empty() {
                         let mut text = format!(
-                            "seed {seed}, {measure} of {} in {period}: {fields:?}\n engine {ours:?}\n model  {theirs:?}\n",
+                            "seed {seed}, {measure} of {} in {period}: {fields:?}\n engine \
+                             {ours:?}\n model  {theirs:?}\n",
                             unit.code
                         );
                         if let Some(kpi) = world.kpis.iter().find(|kpi| kpi.code == measure.code) {
@@ -394,8 +406,8 @@ fn compare_worlds(world: fn(u64) -> World, least: u64, stride: usize) -> Option<
     let Counted { points, past, to_date, rolling } = counted;
     println!(
         "{points} points of {worlds} worlds compared, {past} of them with a value from before the \
-         unit began, {to_date} with a change of the year to date, {rolling} with a value over the last \
-         months"
+         unit began, {to_date} with a change of the year to date, {rolling} with a value over the \
+         last months"
     );
     if worlds < least {
         return None;

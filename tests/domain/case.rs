@@ -61,10 +61,16 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
                 let severity = if words.contains(&"error") { "error" } else { "warning" };
                 let name = json!({ "vi": code, "en": code });
                 let rolled_up = words.contains(&"rolled_up");
-                rules.push(json!({ "code": code, "name": name, "check": tail, "tolerance": tolerance, "severity": severity, "rolled_up": rolled_up }));
+                rules.push(json!({
+                    "code": code, "name": name, "check": tail, "tolerance": tolerance,
+                    "severity": severity, "rolled_up": rolled_up,
+                }));
             }
             kind => {
-                let mut entry = json!({ "code": code, "kind": kind, "unit_of_measure": of_measure, "may_be_negative": words.contains(&"-"), "dimensions": [], "breaks": [] });
+                let mut entry = json!({
+                    "code": code, "kind": kind, "unit_of_measure": of_measure,
+                    "may_be_negative": words.contains(&"-"), "dimensions": [], "breaks": [],
+                });
                 words.iter().for_each(|word| qualify(word, &mut entry, &mut dimensions));
                 indicators.push(entry);
             }

@@ -151,7 +151,8 @@ fn a_dimension_within_a_host_is_open_only_where_its_member_is_named() {
 fn an_average_has_stated_values_only() {
     let case = case(
         TWO,
-        "m_split{channel=in_person} a 2021-01 3; m_split{channel=online} a 2021-01 4; m a 2021-01 20; m b 2021-01 40",
+        "m_split{channel=in_person} a 2021-01 3; m_split{channel=online} a 2021-01 4; m a 2021-01 \
+         20; m b 2021-01 40",
     );
     case.is("m_split a 2021-01", "value=- coverage=0"); // members of an average do not add up
     case.is("m p 2021-01", "value=- coverage=0"); // and neither do units
@@ -631,7 +632,12 @@ fn a_catalogue_says_for_which_months_figures_do_not_apply() {
 fn a_delta_uses_the_calendar_period_before_even_when_it_is_missing() {
     let case = case(ONE, "f a 2020-12 10 15 - 20");
     case.is("f a 2021-01", "delta=5 percent=50"); // 15 - 10 across the year's end; 5 / 10
-    case.is("f a 2021-02", "value=- delta=missing percent=missing year=missing year_percent=missing like=missing like_percent=missing like_coverage=-");
+    case.is(
+        "f a 2021-02",
+        "value=- delta=missing percent=missing year=missing \
+         year_percent=missing like=missing like_percent=missing \
+         like_coverage=-",
+    );
     // And not 20 - 15
     case.is("f a 2021-03", "delta=no_prior percent=no_prior like=no_prior like_percent=no_prior");
 }
@@ -647,7 +653,11 @@ fn quarters_halves_and_years_follow_each_other_across_the_years_end() {
     case.is("f a 2021-H1", "value=12 delta=6 percent=100 year=6"); // 12 - 6
     case.is("f a 2021-H2", "value=12 delta=0 percent=0 year=6"); // 12 - 12 of the first half
     case.is("f a 2021", "value=24 delta=12 percent=100 year=12 year_percent=100 ytd=24");
-    case.is("f a 2021-9M", "value=18 delta=not_applicable percent=not_applicable like=not_applicable year=9 year_percent=100 ytd=18");
+    case.is(
+        "f a 2021-9M",
+        "value=18 delta=not_applicable percent=not_applicable \
+         like=not_applicable year=9 year_percent=100 ytd=18",
+    );
 }
 
 #[test]
@@ -666,7 +676,11 @@ fn a_percent_change_is_taken_of_the_magnitude_and_never_of_zero() {
 #[test]
 fn percentages_change_by_percentage_points() {
     let case = case(ONE, "f a 2021-01 1 3; g a 2021-01 4 4; share a 2021-01 50.5 51");
-    case.is("rate a 2021-02", "value=75 delta=50 percent=not_applicable like=50 like_percent=not_applicable year_percent=not_applicable"); // 75 - 25
+    case.is(
+        "rate a 2021-02",
+        "value=75 delta=50 percent=not_applicable like=50 \
+         like_percent=not_applicable year_percent=not_applicable",
+    ); // 75 - 25
     // The same, but not a percentage: 0.5 / 0.25
     case.is("plain a 2021-02", "value=0.75 delta=0.5 percent=200");
     // An indicator given in percent
@@ -709,9 +723,14 @@ fn not_applicable_comes_before_missing() {
     let case = case(ONE, "");
     case.is(
         "rate a 2021-02",
-        "delta=missing percent=not_applicable like=missing like_percent=not_applicable year=missing year_percent=not_applicable ytd=missing",
+        "delta=missing percent=not_applicable like=missing like_percent=not_applicable \
+         year=missing year_percent=not_applicable ytd=missing",
     );
-    case.is("s a 2021-9M", "delta=not_applicable percent=not_applicable like=not_applicable like_percent=not_applicable year=missing ytd=not_applicable");
+    case.is(
+        "s a 2021-9M",
+        "delta=not_applicable percent=not_applicable like=not_applicable \
+         like_percent=not_applicable year=missing ytd=not_applicable",
+    );
     case.is(
         "m a 2021-02",
         "delta=missing like=not_applicable like_percent=not_applicable ytd=not_applicable",
@@ -728,7 +747,11 @@ fn missing_comes_before_definition_changed_which_comes_before_no_prior() {
     case.is("broken a 2021-04", "value=- delta=missing");
     case.is("f b 2021-05", "value=- delta=missing"); // although b has ended
     case.is("f b 2021-01", "value=- delta=missing");
-    case.is("f b 2021-02", "delta=definition_changed percent=definition_changed like=definition_changed year=definition_changed"); // b did not exist before
+    case.is(
+        "f b 2021-02",
+        "delta=definition_changed percent=definition_changed \
+         like=definition_changed year=definition_changed",
+    ); // b did not exist before
     case.is("f b 2021-03", "delta=1 year=definition_changed");
     // The break of April 2021 is in the first month, not between the two
     case.is("broken a 2022-04", "delta=no_prior year=no_prior");
@@ -808,7 +831,8 @@ fn a_merger_with_a_predecessor_that_was_left_out_is_not_comparable() {
 
 #[test]
 fn chains_of_merges_are_followed_to_their_end() {
-    let chain = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..2021-02 abc; c p ..2021-02 abc; abc p 2021-03..";
+    let chain = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..2021-02 abc; c p ..2021-02 \
+                 abc; abc p 2021-03..";
     let case = case(
         chain,
         "f a 2020-03 1; f b 2020-03 2; f c 2020-03 4
@@ -877,7 +901,11 @@ fn a_unit_that_moved_continues_below_another_parent() {
 #[test]
 fn the_same_number_of_leaves_is_not_the_same_leaves() {
     let case = case(TWO, "f a 2021-01 10; f b 2021-02 20");
-    case.is("f p 2021-02", "value=20 coverage=0.5 delta=coverage_changed like=coverage_changed like_percent=coverage_changed like_coverage=-");
+    case.is(
+        "f p 2021-02",
+        "value=20 coverage=0.5 delta=coverage_changed like=coverage_changed \
+         like_percent=coverage_changed like_coverage=-",
+    );
 }
 
 #[test]
@@ -911,7 +939,12 @@ fn during_reporting_only_the_leaves_that_have_reported_are_compared() {
     let case = case(THREE, "f a 2021-01 10 12; f b 2021-01 20 27; f c 2021-01 30");
     // The fall from 60 to 39 is not a decrease. Over a and b: 39 - 30 = 9, 9 / 30, two of three
     // leaves.
-    case.is("f p 2021-02", "value=39 coverage=0.666667 delta=coverage_changed percent=coverage_changed like=9 like_percent=30 like_coverage=0.666667");
+    case.is(
+        "f p 2021-02",
+        "value=39 coverage=0.666667 delta=coverage_changed \
+         percent=coverage_changed like=9 like_percent=30 \
+         like_coverage=0.666667",
+    );
 }
 
 #[test]
@@ -940,7 +973,11 @@ fn rates_are_restricted_operand_by_operand() {
 #[test]
 fn figures_stated_above_the_leaves_cannot_be_restricted() {
     let province = case(TWO, "f p 2021-01 100; f a 2021-02 10");
-    province.is("f p 2021-02", "value=10 delta=coverage_changed like=stated_above like_percent=stated_above like_coverage=-");
+    province.is(
+        "f p 2021-02",
+        "value=10 delta=coverage_changed like=stated_above \
+         like_percent=stated_above like_coverage=-",
+    );
     let district = case(DEEP, "f d 2021-01 50; f c 2021-01 5 8; f a 2021-02 30");
     // A and c are covered in both; the 50 include b
     district.is("f p 2021-02", "delta=coverage_changed like=stated_above");
@@ -974,7 +1011,8 @@ fn of_today(units: &str, figures: &str) -> Case {
 /// Two communes merge into one.
 const PAIR: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..";
 /// Three generations: `a` and `b` become `ab`, `ab` and `c` become `abc`.
-const CHAIN: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..2021-02 abc; c - ..2021-02 abc; abc - 2021-03..";
+const CHAIN: &str = "a - ..2021-01 ab; b - ..2021-01 ab; ab - 2021-02..2021-02 abc; c - ..2021-02 \
+                     abc; abc - 2021-03..";
 
 #[test]
 fn a_unit_of_today_sums_its_predecessors_before_it_began_without_a_break() {
@@ -998,7 +1036,8 @@ fn as_reported_a_unit_has_no_value_in_months_in_which_it_does_not_exist() {
 
 #[test]
 fn the_coverage_of_a_past_is_taken_over_the_predecessors_leaves() {
-    let units = "d - ..2021-01 n; a d ..2021-01 x; b d ..2021-01 x; e - ..2021-01 n; n - 2021-02..; x n 2021-02..";
+    let units = "d - ..2021-01 n; a d ..2021-01 x; b d ..2021-01 x; e - ..2021-01 n; n - \
+                 2021-02..; x n 2021-02..";
     let case = of_today(units, "f a 2021-01 10; f e 2021-01 5");
     // 10 of a, none of b, 5 of e: 2 of 3 leaves
     case.is("f n 2021-01", "value=15 coverage=0.666667");
@@ -1012,7 +1051,8 @@ fn the_coverage_of_a_past_is_taken_over_the_predecessors_leaves() {
 fn the_past_of_a_rate_is_the_ratio_of_the_predecessors_sums_and_not_the_mean_of_their_rates() {
     let case = of_today(
         PAIR,
-        "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; f ab 2021-02 20; g ab 2021-02 40",
+        "f a 2021-01 1; g a 2021-01 2; f b 2021-01 30; g b 2021-01 40; f ab 2021-02 20; g ab \
+         2021-02 40",
     );
     // 31 / 42, and not (50 + 75) / 2 = 62.5
     case.is("rate ab 2021-01", "value=73.809524 coverage=1 origin=computed");
@@ -1107,7 +1147,8 @@ fn a_year_delta_and_a_year_to_date_reach_over_the_boundary() {
 
 #[test]
 fn like_for_like_over_the_boundary_excludes_successors_of_a_missing_predecessor() {
-    let units = "p - ..2021-01 q; a p ..2021-01 ab; b p ..2021-01 ab; c p ..2021-01 c2; q - 2021-02..; ab q 2021-02..; c2 q 2021-02..";
+    let units = "p - ..2021-01 q; a p ..2021-01 ab; b p ..2021-01 ab; c p ..2021-01 c2; q - \
+                 2021-02..; ab q 2021-02..; c2 q 2021-02..";
     let case = of_today(units, "f a 2021-01 10; f c 2021-01 40; f ab 2021-02 33; f c2 2021-02 50");
     case.is("f q 2021-01", "value=50 coverage=0.666667"); // 10 + 40 of a, b, c
     // b is missing. Over c, which became c2: 50 - 40 = 10, 10 / 40, one of two leaves.
@@ -1149,8 +1190,17 @@ fn a_unit_that_still_exists_keeps_its_own_past() {
 #[test]
 fn a_unit_that_no_longer_exists_gives_null_and_definition_changed() {
     let case = of_today(PAIR, "f a 2021-01 10; g a 2021-01 20; s a 2021-01 5; m a 2021-01 7");
-    case.is("f a 2021-01", "value=- coverage=0 origin=- delta=definition_changed percent=definition_changed like=definition_changed");
-    case.is("f a 2021-01", "like_percent=definition_changed like_coverage=- year=definition_changed year_percent=definition_changed ytd=definition_changed");
+    case.is(
+        "f a 2021-01",
+        "value=- coverage=0 origin=- delta=definition_changed \
+         percent=definition_changed like=definition_changed",
+    );
+    case.is(
+        "f a 2021-01",
+        "like_percent=definition_changed like_coverage=- \
+         year=definition_changed year_percent=definition_changed \
+         ytd=definition_changed",
+    );
     case.is("f a 2021-Q1", "value=- delta=definition_changed ytd=definition_changed");
     case.is("f a 2021-02", "value=- delta=definition_changed");
     case.is(
@@ -1182,7 +1232,11 @@ fn the_past_of_a_unit_that_was_split_is_null_unless_shares_are_declared() {
         "f a 2020-02 9; f a 2021-01 10; f a1 2021-02 4 5; f a2 2021-02 7",
     );
     case.is("f a1 2021-01", "value=- coverage=0 origin=- delta=missing");
-    case.is("f a1 2021-02", "value=4 delta=definition_changed like=definition_changed year=definition_changed ytd=missing");
+    case.is(
+        "f a1 2021-02",
+        "value=4 delta=definition_changed like=definition_changed \
+         year=definition_changed ytd=missing",
+    );
     case.is("f a1 2021-03", "delta=1 year=definition_changed"); // 5 - 4
     let together = of_today(
         "a - ..2021-01 a1 a2; a1 - 2021-02..2021-02 z; a2 - 2021-02..2021-02 z; z - 2021-03..",
@@ -1201,7 +1255,8 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
         "x - ..2020-12 a; a - 2021-01..2021-01 a1:0.6 a2:0.4; a1 - 2021-02..; a2 - 2021-02..";
     let case = of_today(
         units,
-        "f x 2020-12 20; f a 2021-01 10; f a1 2021-02 9; f a2 2021-02 3; g a 2021-01 40; g a1 2021-02 20",
+        "f x 2020-12 20; f a 2021-01 10; f a1 2021-02 9; f a2 2021-02 3; g a 2021-01 40; g a1 \
+         2021-02 20",
     );
     case.is("f a1 2020-12", "value=12"); // a continues x whole: 20 x 0.6
     case.is("f a1 2021-01", "value=6 coverage=1 origin=rolled_up delta=-6"); // 10 x 0.6; 6 - 12
@@ -1224,7 +1279,8 @@ fn a_split_with_shares_gives_each_part_its_share_of_the_past() {
 
 #[test]
 fn other_shares_of_a_split_are_excluded_from_the_comparison() {
-    let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1; b d ..2021-01 b1; d1 - 2021-02..; a1 d1 2021-02..; d2 - 2021-02..; b1 d2 2021-02..";
+    let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1; b d ..2021-01 b1; d1 - \
+                 2021-02..; a1 d1 2021-02..; d2 - 2021-02..; b1 d2 2021-02..";
     let case = of_today(units, "f a 2021-01 8; f b 2021-01 12; f a1 2021-02 7; f b1 2021-02 13");
     case.is("f d1 2021-01", "value=5 coverage=1"); // (8 + 12) x 0.25
     case.is("f d1 2021-02", "value=7 delta=2 like=2"); // 7 - 5, although b became b1 below d2
@@ -1243,7 +1299,8 @@ fn prev_crosses_the_boundary_for_the_units_below_too() {
     // (missing ?? 0) + 5
     of_today(units, "s w 2021-02 5").is("former w 2021-02", "value=5 coverage=1");
     let units = "d - ..2021-01 d1:0.25 d2:0.75; a d ..2021-01 a1:0.6 a2:0.4; b d ..2021-01 b1
-                 ; d1 - 2021-02..; a1 d1 2021-02..; b1 d1 2021-02..; d2 - 2021-02..; a2 d2 2021-02..";
+                 ; d1 - 2021-02..; a1 d1 2021-02..; b1 d1 2021-02..; d2 - 2021-02..; a2 d2 \
+                 2021-02..";
     let shared = of_today(units, "s a 2020-12 10 20; s b 2020-12 4 6; s a1 2021-02 15");
     shared.is("growth d1 2021-01", "value=3 coverage=1"); // (26 - 14) x 0.25
     // B1 is missing; a1: 15 - 20 x 0.6

@@ -2478,8 +2478,8 @@ fn predecessors_count_as_their_successors() {
 fn chains_of_merges_and_splits() {
     let units = "p; a p ..-1 ab; b p ..-1 ab; ab p 0..5 abc; c p ..5 abc; abc p 6..; \
                  d p ..3 e f; e p 4..; f p 4..";
-    let figures = "test.stock.a a -1 10; test.stock.a b -1 20; test.stock.a c -1 40; \
-                   test.stock.a d -1 5; test.stock.a abc 11 100; test.stock.a e 11 3; test.stock.a f 11 4";
+    let figures = "test.stock.a a -1 10; test.stock.a b -1 20; test.stock.a c -1 40; test.stock.a \
+                   d -1 5; test.stock.a abc 11 100; test.stock.a e 11 3; test.stock.a f 11 4";
     let mut world = case(units, figures);
     let point = at(&world, STOCK, "p", Step::Month, 11);
     assert_eq!((point.value, point.year_delta), (Some(107.0), Ok(32.0)));

@@ -127,7 +127,8 @@ proptest! {
             let points = monthly(&case, &measure);
             for unit in case.units.all() {
                 for place in 0..points[unit.index()].len() {
-                    check_roll_up(&case, &points, unit, place).map_err(|text| TestCaseError::fail(format!("{measure}: {text}")))?;
+                    check_roll_up(&case, &points, unit, place)
+                        .map_err(|text| TestCaseError::fail(format!("{measure}: {text}")))?;
                 }
             }
         }
@@ -145,19 +146,42 @@ proptest! {
                         continue;
                     }
                     let indicator = case.catalogue.indicator(&measure.code).unwrap();
-                    let sums = indicator.open(&measure.members).filter(|dimension| dimension.complete).map(|dimension| {
-                        let parts = dimension.members.iter().map(|member| Measure { members: measure.members.with(&dimension.code, member), ..measure.clone() });
-                        let own = |part: Measure| case.points(&part, unit, point.period, point.period).remove(0);
-                        let applies = |part: &PeriodPoint| part.value_reason != Some(ValueReason::NotApplicable);
-                        let applying: Vec<PeriodPoint> = parts.map(own).filter(applies).collect();
-                        let is_own = |part: &PeriodPoint| {
-                            matches!(part.origin, Some(Origin::Stated | Origin::Summed))
-                        };
-                        let stated = |part: &PeriodPoint| part.value.filter(|_| is_own(part));
-                        if applying.is_empty() { None } else { applying.iter().map(stated).sum::<Option<f64>>() }
-                    });
+                    let sums = indicator
+                        .open(&measure.members)
+                        .filter(|dimension| dimension.complete)
+                        .map(|dimension| {
+                            let parts = dimension.members.iter().map(|member| Measure {
+                                members: measure.members.with(&dimension.code, member),
+                                ..measure.clone()
+                            });
+                            let own = |part: Measure| {
+                                case.points(&part, unit, point.period, point.period).remove(0)
+                            };
+                            let applies = |part: &PeriodPoint| {
+                                part.value_reason != Some(ValueReason::NotApplicable)
+                            };
+                            let applying: Vec<PeriodPoint> =
+                                parts.map(own).filter(applies).collect();
+                            let is_own = |part: &PeriodPoint| {
+                                matches!(part.origin, Some(Origin::Stated | Origin::Summed))
+                            };
+                            let stated = |part: &PeriodPoint| part.value.filter(|_| is_own(part));
+                            if applying.is_empty() {
+                                None
+                            } else {
+                                applying.iter().map(stated).sum::<Option<f64>>()
+                            }
+                        });
                     let first = sums.flatten().next();
-                    prop_assert!(first.is_some_and(|sum| near(sum, point.value.unwrap())), "{} of {} in {}: {:?} against {:?}", measure, unit, point.period, point.value, first);
+                    prop_assert!(
+                        first.is_some_and(|sum| near(sum, point.value.unwrap())),
+                        "{} of {} in {}: {:?} against {:?}",
+                        measure,
+                        unit,
+                        point.period,
+                        point.value,
+                        first
+                    );
                 }
             }
         }
@@ -169,15 +193,35 @@ proptest! {
         let kpi = |code: &str| Measure { code: code.to_owned(), members: Members::none() };
         for unit in codes(&case) {
             for step in Step::ALL {
-                let points = |code: &str| case.points(&kpi(code), &unit, period(step, model::FIRST), period(step, model::LAST));
-                let (rates, tops, bottoms) = (points("test.kpi.rate"), points("test.kpi.top"), points("test.kpi.bottom"));
+                let points = |code: &str| {
+                    case.points(
+                        &kpi(code),
+                        &unit,
+                        period(step, model::FIRST),
+                        period(step, model::LAST),
+                    )
+                };
+                let (rates, tops, bottoms) =
+                    (points("test.kpi.rate"), points("test.kpi.top"), points("test.kpi.bottom"));
                 for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms) {
-                    let ratio = top.value.zip(bottom.value).filter(|(_, bottom)| *bottom != 0.0).map(|(top, bottom)| top / bottom * 100.0);
+                    let ratio = top
+                        .value
+                        .zip(bottom.value)
+                        .filter(|(_, bottom)| *bottom != 0.0)
+                        .map(|(top, bottom)| top / bottom * 100.0);
                     let same = match (rate.value, ratio) {
                         (Some(rate), Some(ratio)) => near(rate, ratio),
                         (rate, ratio) => rate == ratio,
                     };
-                    prop_assert!(same, "{} in {}: {:?} against {:?} / {:?}", unit, rate.period, rate.value, top.value, bottom.value);
+                    prop_assert!(
+                        same,
+                        "{} in {}: {:?} against {:?} / {:?}",
+                        unit,
+                        rate.period,
+                        rate.value,
+                        top.value,
+                        bottom.value
+                    );
                     prop_assert_eq!(rate.coverage, top.coverage);
                 }
             }
@@ -193,14 +237,35 @@ proptest! {
                 for stretch in points.chunk_by(|_, next| next.delta.is_ok()) {
                     let (first, last) = (stretch.first().unwrap(), stretch.last().unwrap());
                     let sum: f64 = stretch[1..].iter().map(|point| point.delta.unwrap()).sum();
-                    let whole = last.value.zip(first.value).map_or(0.0, |(last, first)| last - first);
-                    prop_assert!(near(sum, whole), "{} of {} to {}: {} against {}", measure, unit, last.period, sum, whole);
+                    let whole =
+                        last.value.zip(first.value).map_or(0.0, |(last, first)| last - first);
+                    prop_assert!(
+                        near(sum, whole),
+                        "{} of {} to {}: {} against {}",
+                        measure,
+                        unit,
+                        last.period,
+                        sum,
+                        whole
+                    );
                     compared += stretch.len() - 1;
                 }
                 for (then, now) in points.iter().zip(&points[12..]) {
-                    let year: Option<f64> = points.iter().filter(|point| then.period < point.period && point.period <= now.period).map(|point| point.delta.ok()).sum();
+                    let year: Option<f64> = points
+                        .iter()
+                        .filter(|point| then.period < point.period && point.period <= now.period)
+                        .map(|point| point.delta.ok())
+                        .sum();
                     if let (Some(sum), Ok(year)) = (year, now.year_delta) {
-                        prop_assert!(near(sum, year), "{} of {} in {}: twelve deltas {} against {}", measure, unit, now.period, sum, year);
+                        prop_assert!(
+                            near(sum, year),
+                            "{} of {} in {}: twelve deltas {} against {}",
+                            measure,
+                            unit,
+                            now.period,
+                            sum,
+                            year
+                        );
                     }
                 }
             }
@@ -212,9 +277,19 @@ proptest! {
     fn like_for_like_is_the_delta_where_there_is_one(seed in any::<u64>()) {
         let case = world(seed);
         for measure in measures(&case).into_iter().chain(kpis(&case)) {
-            let average = case.catalogue.indicator(&measure.code).is_some_and(|indicator| indicator.kind == IndicatorKind::Average);
-            for point in monthly(&case, &measure).into_iter().flatten().filter(|point| point.delta.is_ok() && !average) {
-                prop_assert_eq!((point.like_for_like_delta, point.like_for_like_percent), (point.delta, point.delta_percent));
+            let average = case
+                .catalogue
+                .indicator(&measure.code)
+                .is_some_and(|indicator| indicator.kind == IndicatorKind::Average);
+            for point in monthly(&case, &measure)
+                .into_iter()
+                .flatten()
+                .filter(|point| point.delta.is_ok() && !average)
+            {
+                prop_assert_eq!(
+                    (point.like_for_like_delta, point.like_for_like_percent),
+                    (point.delta, point.delta_percent)
+                );
                 prop_assert_eq!(point.like_for_like_coverage, point.coverage);
             }
         }
@@ -240,7 +315,14 @@ proptest! {
             prop_assert_eq!(monthly(&straight, &measure), monthly(&shuffled, &measure));
             let unit = &codes(&straight)[dice.below(straight.units.len())];
             for step in Step::ALL {
-                let points = |case: &Case| case.points(&measure, unit, period(step, model::FIRST), period(step, model::LAST));
+                let points = |case: &Case| {
+                    case.points(
+                        &measure,
+                        unit,
+                        period(step, model::FIRST),
+                        period(step, model::LAST),
+                    )
+                };
                 prop_assert_eq!(points(&straight), points(&shuffled));
             }
         }
@@ -252,21 +334,36 @@ proptest! {
 
     #[test]
     fn a_merge_keeps_the_total_over_all_roots(seed in any::<u32>()) {
-        let world = (u64::from(seed)..).map(model::random_world_of_merges).find(merges_roots).unwrap();
+        let world =
+            (u64::from(seed)..).map(model::random_world_of_merges).find(merges_roots).unwrap();
         let (reported, today) = both_geographies(&world);
         let (mut compared, mut merged) = (0, 0);
-        for measure in measures(&reported).into_iter().filter(|measure| reported.catalogue.indicator(&measure.code).unwrap().kind != IndicatorKind::Average) {
+        for measure in measures(&reported).into_iter().filter(|measure| {
+            reported.catalogue.indicator(&measure.code).unwrap().kind != IndicatorKind::Average
+        }) {
             for number in model::FIRST..=model::LAST {
                 let month = case::month(number);
                 let then = total_of_roots(&reported, &measure, number, |unit| unit.exists(month));
-                let now = total_of_roots(&today, &measure, number, |unit| unit.exists(case::month(world.today.unwrap())));
+                let now = total_of_roots(&today, &measure, number, |unit| {
+                    unit.exists(case::month(world.today.unwrap()))
+                });
                 let same = then.zip(now).map_or(then == now, |(then, now)| near(then, now));
-                prop_assert!(same, "{} in {}: {:?} as reported, {:?} in the units of today", measure, month, then, now);
+                prop_assert!(
+                    same,
+                    "{} in {}: {:?} as reported, {:?} in the units of today",
+                    measure,
+                    month,
+                    then,
+                    now
+                );
                 compared += usize::from(then.is_some());
                 merged += usize::from(then.is_some() && root_is_new(&world, number));
             }
         }
-        prop_assert!(compared > 100 && merged > 20, "only {compared} totals were compared, {merged} of them before a merge of roots");
+        prop_assert!(
+            compared > 100 && merged > 20,
+            "only {compared} totals were compared, {merged} of them before a merge of roots"
+        );
     }
 
     #[test]
@@ -278,19 +375,51 @@ proptest! {
             }
             let (reported, today) = both_geographies(&world);
             for unit in codes(&today) {
-                let monthly = |code: &str| today.points(&Measure::parse(code).unwrap(), &unit, period(Step::Month, model::FIRST), period(Step::Month, model::LAST));
-                let (rates, tops, bottoms) = (monthly("test.kpi.rate"), monthly("test.flow.a"), monthly("test.flow.b"));
-                for ((rate, top), bottom) in rates.iter().zip(&tops).zip(&bottoms).filter(|((rate, top), bottom)| top.is_whole() && bottom.is_whole() && rate.coverage.is_some()) {
-                    let ratio = top.value.zip(bottom.value).filter(|(_, bottom)| *bottom != 0.0).map(|(top, bottom)| top / bottom * 100.0);
-                    let same = rate.value.zip(ratio).map_or(rate.value == ratio, |(rate, ratio)| near(rate, ratio));
-                    prop_assert!(same, "{} in {}: {:?} against {:?} / {:?}", unit, rate.period, rate.value, top.value, bottom.value);
+                let monthly = |code: &str| {
+                    today.points(
+                        &Measure::parse(code).unwrap(),
+                        &unit,
+                        period(Step::Month, model::FIRST),
+                        period(Step::Month, model::LAST),
+                    )
+                };
+                let (rates, tops, bottoms) =
+                    (monthly("test.kpi.rate"), monthly("test.flow.a"), monthly("test.flow.b"));
+                for ((rate, top), bottom) in
+                    rates.iter().zip(&tops).zip(&bottoms).filter(|((rate, top), bottom)| {
+                        top.is_whole() && bottom.is_whole() && rate.coverage.is_some()
+                    })
+                {
+                    let ratio = top
+                        .value
+                        .zip(bottom.value)
+                        .filter(|(_, bottom)| *bottom != 0.0)
+                        .map(|(top, bottom)| top / bottom * 100.0);
+                    let same = rate
+                        .value
+                        .zip(ratio)
+                        .map_or(rate.value == ratio, |(rate, ratio)| near(rate, ratio));
+                    prop_assert!(
+                        same,
+                        "{} in {}: {:?} against {:?} / {:?}",
+                        unit,
+                        rate.period,
+                        rate.value,
+                        top.value,
+                        bottom.value
+                    );
                     let mean = mean_of_rates(&reported, &unit, rate.period);
                     compared += usize::from(mean.is_some());
-                    differ += usize::from(mean.zip(ratio).is_some_and(|(mean, ratio)| !near(mean, ratio)));
+                    differ += usize::from(
+                        mean.zip(ratio).is_some_and(|(mean, ratio)| !near(mean, ratio)),
+                    );
                 }
             }
         }
-        prop_assert!(differ > 20, "{compared} rates over predecessors, {differ} of them not the mean of their rates");
+        prop_assert!(
+            differ > 20,
+            "{compared} rates over predecessors, {differ} of them not the mean of their rates"
+        );
     }
 }
 
@@ -489,7 +618,10 @@ fn body(figures: &[Figure]) -> SubmissionInput {
                 .map(|(dimension, member)| (dimension.to_owned(), member.to_owned())),
         );
         let value = written.map_or(Value::Null, |written| Value::String(written.to_string()));
-        json!({ "indicator": measure.code, "dimensions": dimensions, "unit": unit, "period": month.to_string(), "value": value })
+        json!({
+            "indicator": measure.code, "dimensions": dimensions, "unit": unit,
+            "period": month.to_string(), "value": value,
+        })
     };
     SubmissionInput::Json(
         serde_json::to_vec(&json!({ "observations": figures.iter().map(one).collect::<Vec<_>>() }))
@@ -723,7 +855,8 @@ fn a_refused_submission_does_not_change_the_findings_of_its_batch() {
         "flow f\nflow g\nflow split channel*=in_person|online\nrule strict error = g <= 5";
     let wrong = |month: &str| {
         case::figures(&format!(
-            "split a {month} 9; split{{channel=in_person}} a {month} 5; split{{channel=online}} a {month} 5"
+            "split a {month} 9; split{{channel=in_person}} a {month} 5; split{{channel=online}} a \
+             {month} 5"
         ))
     };
     let large = case::figures(&format!("f a 1990-01 {}", "1 ".repeat(360)));
@@ -761,7 +894,11 @@ fn a_dry_run_returns_the_same_as_recording() {
         "flow f\nflow split channel*=in_person|online\nkpi rate % = split{channel=online} / split",
         case::units("p; a p; b p"),
     );
-    let first = live.submit(&case::figures("split a 2021-01 9; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 5; rate a 2021-01 50.0"));
+    let first = live.submit(&case::figures(
+        "split a 2021-01 9; split{channel=in_person} a 2021-01 \
+         5; split{channel=online} a 2021-01 5; rate a 2021-01 \
+         50.0",
+    ));
     // 9 instead of 5 + 5; 50.0 instead of 5 / 9
     assert_eq!((first.counts.created, first.findings.len()), (4, 2));
     let again = live.submit(&case::figures("split a 2021-01 9; rate a 2021-01 50.0"));

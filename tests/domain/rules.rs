@@ -113,8 +113,10 @@ fn complete_members_add_up_to_the_total() {
 
 #[test]
 fn members_within_a_host_add_up_to_the_host() {
-    let figures = "certs a 2021-01 2312; certs{holder=organisation} a 2021-01 467; certs{holder=individual} a 2021-01 1855
-                   certs{holder=individual,token=usb} a 2021-01 1777; certs{holder=individual,token=sim} a 2021-01 78";
+    let figures = "certs a 2021-01 2312; certs{holder=organisation} a 2021-01 467; \
+                   certs{holder=individual} a 2021-01 1855
+                   certs{holder=individual,token=usb} a 2021-01 1777; \
+                   certs{holder=individual,token=sim} a 2021-01 78";
     // 467 + 1,855; 1,777 + 78 = 1,855 agrees
     finds("", ONE, figures, &["parts_total certs a 2021-01 2312 2322"]);
 }
@@ -124,7 +126,8 @@ fn averages_have_no_parts() {
     finds(
         "",
         TWO,
-        "m a 2021-01 5; m{channel=online} a 2021-01 1; m{channel=in_person} a 2021-01 1; m p 2021-01 9; m b 2021-01 1",
+        "m a 2021-01 5; m{channel=online} a 2021-01 1; m{channel=in_person} a 2021-01 1; m p \
+         2021-01 9; m b 2021-01 1",
         &[],
     );
 }
@@ -132,21 +135,28 @@ fn averages_have_no_parts() {
 #[test]
 fn a_wrong_member_is_one_finding_at_the_member() {
     // Online is 3 + 4 = 7, stated as 8; the total of 12 agrees with 7 + 5 and not with 8 + 5.
-    let figures = "split a 2021-01 12; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 8
-                   split{channel=online,level=three} a 2021-01 3; split{channel=online,level=four} a 2021-01 4";
+    let figures =
+        "split a 2021-01 12; split{channel=in_person} a 2021-01 5; split{channel=online} \
+                   a 2021-01 8
+                   split{channel=online,level=three} a 2021-01 3; split{channel=online,level=four} \
+                   a 2021-01 4";
     finds("", ONE, figures, &["parts_total split{channel=online} a 2021-01 8 7"]);
 }
 
 #[test]
 fn a_total_that_contradicts_two_dimensions_is_one_finding() {
-    let figures = "split a 2021-01 13; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 7
+    let figures =
+        "split a 2021-01 13; split{channel=in_person} a 2021-01 5; split{channel=online} \
+                   a 2021-01 7
                    split{level=three} a 2021-01 4; split{level=four} a 2021-01 8";
     finds("", ONE, figures, &["parts_total split a 2021-01 13 12"]); // 5 + 7, and 4 + 8
 }
 
 #[test]
 fn a_second_dimension_is_checked_where_the_first_agrees() {
-    let figures = "split a 2021-01 12; split{channel=in_person} a 2021-01 5; split{channel=online} a 2021-01 7
+    let figures =
+        "split a 2021-01 12; split{channel=in_person} a 2021-01 5; split{channel=online} \
+                   a 2021-01 7
                    split{level=three} a 2021-01 4; split{level=four} a 2021-01 9";
     // 5 + 7 = 12 agrees, 4 + 9 does not
     finds("", ONE, figures, &["parts_total split a 2021-01 12 13"]);
@@ -180,13 +190,15 @@ fn members_of_a_subset_do_not_exceed_the_total() {
 
 #[test]
 fn a_subset_is_compared_with_a_summed_total_as_well() {
-    let figures = "mixed{channel=in_person} a 2021-01 3; mixed{channel=online} a 2021-01 4; mixed{level=four} a 2021-01 8";
+    let figures = "mixed{channel=in_person} a 2021-01 3; mixed{channel=online} a 2021-01 4; \
+                   mixed{level=four} a 2021-01 8";
     finds("", ONE, figures, &["parts_exceed_total mixed a 2021-01 7 8"]); // 3 + 4
 }
 
 #[test]
 fn of_two_subsets_the_one_that_exceeds_is_found() {
-    let total = "subsets a 2021-01 10; subsets{level=three} a 2021-01 1; subsets{channel=online} a 2021-01 1";
+    let total = "subsets a 2021-01 10; subsets{level=three} a 2021-01 1; subsets{channel=online} a \
+                 2021-01 1";
     let second = format!("{total}; subsets{{channel=in_person}} a 2021-01 10");
     finds("", ONE, &second, &["parts_exceed_total subsets a 2021-01 10 11"]);
     let first = format!("{total}; subsets{{level=four}} a 2021-01 11");
@@ -201,8 +213,10 @@ fn of_two_subsets_the_one_that_exceeds_is_found() {
 fn a_wrong_member_of_a_subset_is_one_finding_at_the_member() {
     // Level four is 20 + 20 = 40, stated as 90. With 40 the levels add up to 80, less than the
     // total of 100.
-    let figures = "mixed a 2021-01 100; mixed{level=three} a 2021-01 40; mixed{level=four} a 2021-01 90
-                   mixed{channel=in_person,level=four} a 2021-01 20; mixed{channel=online,level=four} a 2021-01 20";
+    let figures = "mixed a 2021-01 100; mixed{level=three} a 2021-01 40; mixed{level=four} a \
+                   2021-01 90
+                   mixed{channel=in_person,level=four} a 2021-01 20; \
+                   mixed{channel=online,level=four} a 2021-01 20";
     finds("", ONE, figures, &["parts_total mixed{level=four} a 2021-01 90 40"]);
 }
 
@@ -269,14 +283,16 @@ fn children_that_do_not_exist_are_not_required() {
 
 #[test]
 fn members_are_compared_with_the_children_as_well() {
-    let figures = "one_split{channel=online} p 2021-01 9; one_split{channel=online} a 2021-01 4; one_split{channel=online} b 2021-01 4";
+    let figures = "one_split{channel=online} p 2021-01 9; one_split{channel=online} a 2021-01 4; \
+                   one_split{channel=online} b 2021-01 4";
     finds("", TWO, figures, &["children_total one_split{channel=online} p 2021-01 9 8"]);
 }
 
 #[test]
 fn a_province_total_wrong_against_parts_and_children_is_one_finding() {
     // 14 stated; its members 5 + 8 = 13, its children 6 + 7 = 13.
-    let figures = "one_split p 2021-01 14; one_split{channel=in_person} p 2021-01 5; one_split{channel=online} p 2021-01 8
+    let figures = "one_split p 2021-01 14; one_split{channel=in_person} p 2021-01 5; \
+                   one_split{channel=online} p 2021-01 8
                    one_split{channel=in_person} a 2021-01 2; one_split{channel=online} a 2021-01 4
                    one_split{channel=in_person} b 2021-01 3; one_split{channel=online} b 2021-01 4";
     finds("", TWO, figures, &["parts_total one_split p 2021-01 14 13"]);
@@ -285,7 +301,8 @@ fn a_province_total_wrong_against_parts_and_children_is_one_finding() {
 #[test]
 fn a_province_member_wrong_against_total_and_children_is_one_finding() {
     // Online is stated as 9 and is 8 by the total (13 - 5) and by the children (4 + 4).
-    let figures = "one_split p 2021-01 13; one_split{channel=in_person} p 2021-01 5; one_split{channel=online} p 2021-01 9
+    let figures = "one_split p 2021-01 13; one_split{channel=in_person} p 2021-01 5; \
+                   one_split{channel=online} p 2021-01 9
                    one_split{channel=in_person} a 2021-01 2; one_split{channel=online} a 2021-01 4
                    one_split{channel=in_person} b 2021-01 3; one_split{channel=online} b 2021-01 4";
     assert_eq!(found("", TWO, figures).len(), 1, "{:?}", found("", TWO, figures));
@@ -303,7 +320,8 @@ fn a_wrong_district_between_right_communes_and_a_right_province_is_one_finding()
 fn a_wrong_total_whose_members_are_wrong_by_as_much_is_named_at_the_members() {
     // Online is stated as 9, the children have 4 + 4, and the total is stated as 14. The members
     // add up (5 + 9), the children to 13.
-    let figures = "one_split p 2021-01 14; one_split{channel=in_person} p 2021-01 5; one_split{channel=online} p 2021-01 9
+    let figures = "one_split p 2021-01 14; one_split{channel=in_person} p 2021-01 5; \
+                   one_split{channel=online} p 2021-01 9
                    one_split{channel=in_person} a 2021-01 2; one_split{channel=online} a 2021-01 4
                    one_split{channel=in_person} b 2021-01 3; one_split{channel=online} b 2021-01 4";
     finds("", TWO, figures, &["children_total one_split{channel=online} p 2021-01 9 8"]);
@@ -349,7 +367,8 @@ fn without_reported_closures_a_stock_may_only_be_lower() {
 #[test]
 fn a_stock_total_wrong_against_its_members_and_its_movement_is_one_finding() {
     // 120 stated; its members 70 + 40 = 110, and 100 + 10 - 0 = 110.
-    let figures = "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
+    let figures = "held a 2020-12 100 120; held{channel=in_person} a 2020-12 60 70; \
+                   held{channel=online} a 2020-12 40 40; created a 2021-01 10; ended a 2021-01 0";
     assert_eq!(found("", ONE, figures).len(), 1, "{:?}", found("", ONE, figures));
 }
 

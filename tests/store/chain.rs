@@ -396,14 +396,18 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("closings", "closed = 0", "closed = 1", 4),
         (
             "declarations",
-            "document = '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' WHERE code = 'gone'",
+            "document = \
+             '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' \
+             WHERE code = 'gone'",
             "document = NULL WHERE code = 'gone'",
             5,
         ),
         (
             "declarations",
             "document = NULL WHERE code = 'kept'",
-            "document = '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' WHERE code = 'kept'",
+            "document = \
+             '{\"code\":\"kept\",\"measure\":\"ioffice.documents.signed_rate\",\"value\":\"1\"}' \
+             WHERE code = 'kept'",
             5,
         ),
         (
@@ -430,7 +434,8 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
     // What hashes do not cover, and inserted rows, which nothing refuses here.
     let beside = |revision: i64| {
         format!(
-            "Revision {revision}: the list of units touched (table touched_units) is wrong for unit {unit}."
+            "Revision {revision}: the list of units touched (table touched_units) is wrong for \
+             unit {unit}."
         )
     };
     place.tamper("touched_units", "DELETE FROM touched_units");
@@ -450,14 +455,24 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         store.touched_unit_mismatches(0, 4).unwrap().is_empty()
             && store.touched_unit_mismatches(5, 9).unwrap().is_empty()
     );
-    place.tamper("declarations", "INSERT INTO declarations (revision, kind, code, document) VALUES (4, 'target', 'added', '{}')");
+    place.tamper(
+        "declarations",
+        "INSERT INTO declarations (revision, kind, code, document) VALUES \
+         (4, 'target', 'added', '{}')",
+    );
     assert!(
         wrong(place)[0].contains("Revision 4")
             && wrong(place)[0].contains("a row was added to table declarations"),
         "{:?}",
         wrong(place)
     );
-    place.tamper("observations", &format!("INSERT INTO observations (revision, unit, measure, month, mantissa, scale) VALUES (5, {unit}, 0, 1, 1, 0)"));
+    place.tamper(
+        "observations",
+        &format!(
+            "INSERT INTO observations (revision, unit, measure, \
+             month, mantissa, scale) VALUES (5, {unit}, 0, 1, 1, 0)"
+        ),
+    );
     assert!(changed(&wrong(place), 5));
     // Rows of revisions that do not exist, in every table.
     let before = wrong(place);
@@ -471,15 +486,18 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         ("touched_units", "(unit, revision) VALUES (1, REVISION)"),
         (
             "observations",
-            "(revision, unit, measure, month, mantissa, scale) VALUES (REVISION, 1, 0, 24262, 1, 0)",
+            "(revision, unit, measure, month, mantissa, scale) VALUES (REVISION, 1, 0, 24262, 1, \
+             0)",
         ),
         (
             "submissions",
-            "(id, revision, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws) VALUES ('EVIL', REVISION, 'api', NULL, 1, 0, 0, 0, '[]', NULL)",
+            "(id, revision, source_kind, reference, created, revised, unchanged, withdrawn, \
+             findings, withdraws) VALUES ('EVIL', REVISION, 'api', NULL, 1, 0, 0, 0, '[]', NULL)",
         ),
         (
             "revisions",
-            "(revision, recorded_at, kind, actor, hash) VALUES (REVISION, 1, 'keys', 'nobody', 'x')",
+            "(revision, recorded_at, kind, actor, hash) VALUES (REVISION, 1, 'keys', 'nobody', \
+             'x')",
         ),
     ] {
         for revision in [0, -7, 6, 1_000_000] {
@@ -508,22 +526,42 @@ pub fn rows_are_added_to_no_revision_that_is_sealed_or_not_there(place: &dyn Pla
     let unit = store.units().unwrap()[0].number;
     let before = (kept(&store), store.head().unwrap());
     let mut rows = vec![
-        ("declarations", "(revision, kind, code, document) VALUES (REVISION, 'key', 'evil', '{}')".to_owned()),
-        ("catalogue_versions", "(version, revision, document) VALUES (99, REVISION, '{}')".to_owned()),
+        (
+            "declarations",
+            "(revision, kind, code, document) VALUES (REVISION, 'key', 'evil', '{}')".to_owned(),
+        ),
+        (
+            "catalogue_versions",
+            "(version, revision, document) VALUES (99, REVISION, '{}')".to_owned(),
+        ),
         ("unit_versions", format!("(unit, revision, document) VALUES ({unit}, REVISION, '{{}}')")),
         ("unit_numbers", "(number, code, revision) VALUES (9999, 'evil', REVISION)".to_owned()),
-        ("measures", "(id, code, members, revision) VALUES (9999, 'evil', '', REVISION)".to_owned()),
+        (
+            "measures",
+            "(id, code, members, revision) VALUES (9999, 'evil', '', REVISION)".to_owned(),
+        ),
         ("closings", "(revision, month, closed) VALUES (REVISION, 24262, 1)".to_owned()),
         ("touched_units", format!("(unit, revision) VALUES ({unit}, REVISION)")),
         (
             "submissions",
-            "(id, revision, source_kind, reference, created, revised, unchanged, withdrawn, findings, withdraws) VALUES ('EVIL', REVISION, 'api', NULL, 1, 0, 0, 0, '[]', NULL)"
+            "(id, revision, source_kind, reference, created, revised, unchanged, withdrawn, \
+             findings, withdraws) VALUES ('EVIL', REVISION, 'api', NULL, 1, 0, 0, 0, '[]', NULL)"
                 .to_owned(),
         ),
-        ("revisions", "(revision, recorded_at, kind, actor, hash) VALUES (REVISION, 1, 'keys', 'nobody', 'x')".to_owned()),
+        (
+            "revisions",
+            "(revision, recorded_at, kind, actor, hash) VALUES (REVISION, 1, 'keys', 'nobody', 'x')"
+                .to_owned(),
+        ),
     ];
     if place.guards_figures() {
-        rows.push(("observations", format!("(revision, unit, measure, month, mantissa, scale) VALUES (REVISION, {unit}, 0, 24262, 1, 0)")));
+        rows.push((
+            "observations",
+            format!(
+                "(revision, unit, measure, month, mantissa, scale) \
+                 VALUES (REVISION, {unit}, 0, 24262, 1, 0)"
+            ),
+        ));
     }
     for (table, columns) in rows {
         for revision in [2, 1, 0, -7, 4, 1_000_000] {

@@ -52,12 +52,10 @@ pub fn nothing_is_written_behind_a_revision_of_another_history(place: &dyn Place
     }
     // A writer with only a number learns that it is behind; it has to check itself whether its
     // revision belongs to this history.
-    assert!(
-        matches!(store.append(second, &[bare(3)], &[]).unwrap(), AppendOutcome::Behind(head) if head.revision == 3)
-    );
-    assert!(
-        matches!(store.append(ExpectedHead::from(7), &[bare(8)], &[]).unwrap(), AppendOutcome::Behind(head) if head.revision == 3)
-    );
+    let outcome = store.append(second, &[bare(3)], &[]).unwrap();
+    assert!(matches!(outcome, AppendOutcome::Behind(head) if head.revision == 3));
+    let outcome = store.append(ExpectedHead::from(7), &[bare(8)], &[]).unwrap();
+    assert!(matches!(outcome, AppendOutcome::Behind(head) if head.revision == 3));
     assert_eq!(store.newest().unwrap(), newest);
     assert_eq!(store.idempotent_responses().unwrap(), []);
     assert!(matches!(store.append(newest, &[bare(4)], &[]).unwrap(), AppendOutcome::Written(_)));

@@ -1,6 +1,6 @@
-//! Tests of the store. Those of `reading.rs`, `writing.rs`, `chain.rs`, `histories.rs`, `pages.rs` and
-//! `keys.rs` run on every backend; `sqlite.rs` and `upgrade.rs` are for SQLite only, `postgres.rs`
-//! and `server.rs` for PostgreSQL only.
+//! Tests of the store. Those of `reading.rs`, `writing.rs`, `chain.rs`, `histories.rs`, `pages.rs`
+//! and `keys.rs` run on every backend; `sqlite.rs` and `upgrade.rs` are for SQLite only,
+//! `postgres.rs` and `server.rs` for PostgreSQL only.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod chain;

@@ -206,7 +206,8 @@ fn tables_are_made_only_when_asked() {
     };
     let error = Store::open(&fresh.database.address, false).err().unwrap();
     assert!(
-        matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that database."),
+        matches!(&error, StoreError::Address(sentence) if sentence == "There is no ledger in that \
+             database."),
         "{error:?}"
     );
     assert!(tables().is_empty());
@@ -231,8 +232,12 @@ fn a_newer_programs_database_is_refused_and_left_as_it_is() {
     let (versions, _) = migrations();
     for create in [true, false] {
         let error = Store::open(&fresh.database.address, create).err().unwrap();
+        let both = ("99990101000000", "20261129000000");
         assert!(
-            matches!(&error, StoreError::NewerSchema { found, known } if found == "99990101000000" && known == "20261129000000"),
+            matches!(
+                &error,
+                StoreError::NewerSchema { found, known } if (&**found, &**known) == both
+            ),
             "{error:?}"
         );
     }
@@ -248,12 +253,20 @@ fn another_programs_tables_are_refused_and_left_as_they_are() {
     for theirs in [
         "CREATE TABLE revisions (id INTEGER)",
         "CREATE TABLE observations (id INTEGER)",
-        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
-         INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000'); CREATE TABLE their_own (id INTEGER)",
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY, run_on \
+         TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
+         INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000'); CREATE TABLE \
+         their_own (id INTEGER)",
     ] {
         let fresh = Fresh::default();
         fresh.by_hand(theirs).unwrap();
-        let columns = || fresh.ask("SELECT table_name || ' ' || column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1");
+        let columns = || {
+            fresh.ask(
+                "SELECT table_name || ' ' || column_name FROM \
+                 information_schema.columns WHERE table_schema = 'public' ORDER \
+                 BY 1",
+            )
+        };
         let before = columns();
         assert!(refusal(&fresh.database.address).contains("another program's tables"), "{theirs}");
         assert_eq!(columns(), before);
@@ -282,8 +295,11 @@ fn concurrent_starts_on_an_empty_database_all_succeed() {
 fn a_table_of_the_ledger_cannot_be_emptied() {
     let fresh = Fresh::default();
     write(&fresh.open(), &eventful());
-    let tables = fresh
-        .ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('__diesel_schema_migrations', 'idempotency_keys', 'key_uses', 'sessions', 'drafts', 'writer_lock')");
+    let tables = fresh.ask(
+        "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN \
+         ('__diesel_schema_migrations', 'idempotency_keys', 'key_uses', 'sessions', 'drafts', \
+         'writer_lock')",
+    );
     assert_eq!(tables.len(), 10);
     for table in tables {
         assert!(
@@ -350,7 +366,8 @@ fn the_migrations_can_be_taken_back() {
         .by_hand(include_str!("../../migrations/postgres/2026-11-24-000000_ledger/down.sql"))
         .unwrap();
     fresh.by_hand("DROP TABLE __diesel_schema_migrations").unwrap();
-    let left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
+    let left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION \
+                SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     assert!(fresh.ask(left).is_empty());
     assert_eq!(fresh.open().head().unwrap().revision, 0);
 }
@@ -363,7 +380,10 @@ fn a_ledger_without_declarations_is_migrated_and_accepts_declarations() {
     write(&fresh.open(), &eventful()[..10]);
     let before = kept(&fresh.open());
     fresh
-        .by_hand(&format!("{PAGES_BACK}; {SEALED_BACK}; {ACCESS_BACK}; {DECLARATIONS_BACK}; DELETE FROM __diesel_schema_migrations WHERE version >= '20261125000000'"))
+        .by_hand(&format!(
+            "{PAGES_BACK}; {SEALED_BACK}; {ACCESS_BACK}; {DECLARATIONS_BACK}; DELETE \
+             FROM __diesel_schema_migrations WHERE version >= '20261125000000'"
+        ))
         .unwrap();
     thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(|| fresh.open().ping().unwrap()))));
     let store = Store::open(&fresh.database.address, false).unwrap();
@@ -452,7 +472,10 @@ fn a_store_listens_again_after_its_connections_were_cut() {
     let fresh = Fresh::default();
     let (store, other) = (fresh.open(), fresh.open());
     let told = calls(&store);
-    fresh.ask("SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    fresh.ask(
+        "SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE datname = \
+         current_database() AND pid <> pg_backend_pid()",
+    );
     // It listens again, and a notification may have been missed
     told.recv_timeout(Duration::from_secs(5)).unwrap();
     write(&other, &[bare(1)]);
@@ -501,7 +524,10 @@ fn a_role_that_may_read_and_append_is_enough() {
     let role = fresh.database.address.rsplit_once('/').unwrap().1;
     let rights = "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public";
     fresh
-        .by_hand(&format!("CREATE ROLE {role} LOGIN; {rights} TO {role}; GRANT DELETE ON idempotency_keys TO {role}; GRANT UPDATE ON writer_lock TO {role}"))
+        .by_hand(&format!(
+            "CREATE ROLE {role} LOGIN; {rights} TO {role}; GRANT DELETE ON \
+             idempotency_keys TO {role}; GRANT UPDATE ON writer_lock TO {role}"
+        ))
         .unwrap();
     let address =
         format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);

@@ -125,14 +125,18 @@ fn unused_and_unordered_numbers_are_hashed_correctly() {
     fresh.by_hand(include_str!("../../migrations/sqlite/2026-01-01-000000_ledger/up.sql")).unwrap();
     fresh
         .by_hand(
-            "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
+            "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+             run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
              INSERT INTO __diesel_schema_migrations (version) VALUES ('20260101000000');
-             INSERT INTO revisions VALUES (1, 1, 'units', 'a', NULL), (2, 2, 'x', 'a', NULL), (3, 3, 'x', 'a', NULL), (4, 4, 'x', 'a', NULL), (5, 5, 'x', 'a', NULL);
+             INSERT INTO revisions VALUES (1, 1, 'units', 'a', NULL), (2, 2, 'x', 'a', NULL), (3, \
+             3, 'x', 'a', NULL), (4, 4, 'x', 'a', NULL), (5, 5, 'x', 'a', NULL);
              INSERT INTO unit_numbers VALUES (0, 'u'), (1, 'v'), (2, 'w');
              INSERT INTO unit_versions VALUES (0, 1, '{}'), (1, 2, '{}'), (0, 4, '{}');
-             INSERT INTO measures VALUES (0, 'unnamed', ''), (1, 'late', ''), (2, 'early', ''), (3, 'between', ''), (4, 'last', ''), (5, 'never', '');
+             INSERT INTO measures VALUES (0, 'unnamed', ''), (1, 'late', ''), (2, 'early', ''), \
+             (3, 'between', ''), (4, 'last', ''), (5, 'never', '');
              INSERT INTO touched_units VALUES (0, 2), (0, 3), (0, 4), (1, 4);
-             INSERT INTO observations VALUES (2, 0, 2, 1, 1, 0), (3, 0, 1, 1, 1, 0), (4, 0, 4, 1, 1, 0), (4, 1, 2, 1, 1, 0);",
+             INSERT INTO observations VALUES (2, 0, 2, 1, 1, 0), (3, 0, 1, 1, 1, 0), (4, 0, 4, 1, \
+             1, 0), (4, 1, 2, 1, 1, 0);",
         )
         .unwrap();
     let store = fresh.open();
@@ -204,7 +208,14 @@ fn take_back(fresh: &Fresh, name: &str) {
         fs::read_to_string(Path::new("migrations/sqlite").join(name).join("down.sql")).unwrap();
     let version: String =
         name.chars().take_while(|letter| *letter != '_').filter(char::is_ascii_digit).collect();
-    fresh.connection().batch_execute(&format!("PRAGMA foreign_keys = ON; {down} DELETE FROM __diesel_schema_migrations WHERE version = '{version}'")).unwrap();
+    fresh
+        .connection()
+        .batch_execute(&format!(
+            "PRAGMA foreign_keys = ON; {down} DELETE FROM \
+             __diesel_schema_migrations WHERE version = \
+             '{version}'"
+        ))
+        .unwrap();
 }
 
 #[test]

@@ -489,7 +489,8 @@ pub fn nothing_in_the_ledger_can_be_changed_or_deleted_even_by_hand(place: &dyn 
         ("revisions", "revision recorded_at kind actor reason hash origin"),
         (
             "submissions",
-            "revision id source_kind reference created revised unchanged withdrawn findings withdraws",
+            "revision id source_kind reference created revised unchanged withdrawn findings \
+             withdraws",
         ),
         ("measures", "id code members revision"),
         ("unit_numbers", "number code revision"),

@@ -20,7 +20,9 @@ impl Database {
         match std::env::var(SERVER) {
             Ok(server) => Self::create_on(&server),
             Err(_) => panic!(
-                "this test needs PostgreSQL: run ./tests/run, or start one by `tests/postgres/cluster.py start DIR --fast` and set {SERVER} to the address it prints"
+                "this test needs PostgreSQL: run ./tests/run, or start one by \
+                 `tests/postgres/cluster.py start DIR --fast` and set {SERVER} to the address it \
+                 prints"
             ),
         }
     }
