@@ -394,9 +394,7 @@ fn wrong_usage_exits_with_2() {
     for wrong in arguments {
         run(wrong).expect(2);
     }
-    for help in [&["--help"][..], &["serve", "--help"], &["--version"]] {
-        assert!(!run(help).expect(0).is_empty());
-    }
+    assert!(!run(&["--version"]).expect(0).is_empty());
     // A secret in a malformed address is not printed.
     let refused =
         run(&["serve", "--listen", "127.0.0.1:0", "--database", "mysql://u:secret@host/x"]);
@@ -626,4 +624,54 @@ fn doctor_names_what_is_wrong_and_how_to_mend_it() {
     let port = served.api.host.clone();
     let running = run(&["doctor", "--database", &address, "--listen", &port]).expect(0);
     assert!(running.contains(&format!("egov-kpi responds at {port}")), "{running}");
+}
+
+/// The help of a command and of the commands below it, each behind its command line.
+fn help(words: &[&str]) -> String {
+    let line = [words, &["--help"]].concat();
+    let text = run(&line).expect(0);
+    let below: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|word| *word != "help")
+        .collect();
+    let mut found = format!("$ egov-kpi {}\n{text}", line.join(" "));
+    if !words.is_empty() {
+        for word in below {
+            found += "\n";
+            found += &help(&[words, &[word]].concat());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_help_of_each_command_is_the_recorded_one() {
+    for command in [
+        "serve",
+        "demo",
+        "import",
+        "export",
+        "check",
+        "generate",
+        "catalogue",
+        "units",
+        "periods",
+        "backup",
+        "drill",
+        "doctor",
+        "verify",
+        "witness",
+        "keys",
+        "dashboards",
+        "openapi",
+    ] {
+        insta::assert_snapshot!(format!("help_of_{command}"), help(&[command]));
+    }
+    // Lists all of them.
+    insta::assert_snapshot!("help", help(&[]));
 }
