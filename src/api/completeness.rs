@@ -45,8 +45,8 @@ query_params! {
 
 /// Get the completeness of reports.
 ///
-/// Returns which units were expected to report, what they reported when, whether it was on time,
-/// and what is missing.
+/// Returns the expected reports: which figures have arrived, when, whether they were on time, and
+/// which are missing.
 #[utoipa::path(
     operation_id = "get_completeness",
     tag = "questions",

@@ -117,7 +117,7 @@ struct TargetEntry {
     source: Option<LocalizedName>,
     /// A note for readers.
     note: Option<LocalizedName>,
-    /// As in the response of `GET`; ignored.
+    /// Ignored; it is accepted so that the response of `GET` can be sent back.
     set_in: Option<String>,
 }
 

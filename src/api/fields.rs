@@ -99,8 +99,8 @@ impl<E: FieldEndpoint> QueryField for FieldParams<E> {
             .name(name)
             .parameter_in(ParameterIn::Query)
             .description(Some(
-                "The fields wanted, separated by commas; a number brings its reason. \
-                 Default: all but those on request",
+                "Names of the fields to return, separated by commas; a number comes with its \
+                 reason. Default: all fields except those given on request",
             ))
             .required(Required::False)
             .schema(Some(Schema::Array(list.build())))

@@ -161,7 +161,7 @@ pub async fn rotate(
 
 /// Revoke an API key.
 ///
-/// Within a second every instance of the service rejects the key. Needs the role admin.
+/// Every instance of the service rejects the key within a second. Needs the role admin.
 #[utoipa::path(
     operation_id = "revoke_key",
     tag = "service",

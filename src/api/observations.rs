@@ -238,11 +238,12 @@ query_params! {
         changed_since: Option<RevisionRef> =
             "Only what was recorded after this revision (N, or N-HASH), withdrawals included; \
              waits for it like min_revision",
-        value_min: Option<FigureBound> = "Only numbers from this one on",
-        value_max: Option<FigureBound> = "Only numbers up to this one",
+        value_min: Option<FigureBound> = "Only numbers of at least this value",
+        value_max: Option<FigureBound> = "Only numbers of at most this value",
         limit: PageLimit<1_000, MAX_PAGE> =
             "Maximum number of figures on the page, 1 to 10,000; default 1,000",
-        indicator: Option<Measure> = "Code of an indicator or kpi; without members all its splits",
+        indicator: Option<Measure> = "Code of an indicator or kpi; without members, figures of \
+            every member are included",
         cursor: Option<PageStart<4>>,
     }
 }
@@ -302,8 +303,8 @@ impl QueryValue for FigureBound {
 /// List figures as recorded.
 ///
 /// Returns the current figures in the order in which they were recorded, or with `history=true`
-/// every revision of them. With `changed_since=` a client follows along: it keeps the `revision` of
-/// the last page, and asks for what was recorded after it.
+/// every revision of them. To follow changes, a client keeps the `revision` of the last page and
+/// passes it as `changed_since=`.
 #[utoipa::path(
     operation_id = "get_observations",
     tag = "figures",

@@ -27,7 +27,7 @@ struct ClosedPeriodList {
     periods: Vec<ClosingView>,
 }
 
-/// The reason of a closing or reopening; replaced by the parameter `reason` if that is given.
+/// The reason of a closing or reopening. The parameter `reason` takes precedence.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReasonBody {

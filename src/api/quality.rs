@@ -44,11 +44,11 @@ query_params! {
         to: Option<Month> = "Last month; default: the newest with a figure of these units",
         rule: Option<QualityRule> = "outlier, unchanged, unexplained_jump or implied_opening",
         method: Option<OutlierMethod> =
-            "How outliers are found. auto (default): seasonal where a flow has the same month in \
-             three other years, with two the smaller score of seasonal and history, otherwise \
-             history. history: against all other months. seasonal: flows against the same month of \
-             other years. before: against the 36 months before. z_score: mean and standard \
-             deviation of all other months",
+            "How outliers are found. auto (default): seasonal if a flow has figures of the same \
+             month in three other years; with two such years, the smaller score of seasonal and \
+             history; otherwise history. history: against all other months. seasonal: flows \
+             against the same month of other years. before: against the 36 months before. z_score: \
+             mean and standard deviation of all other months",
         threshold: Option<OutlierThreshold> =
             "The score from which a figure is an outlier, 1 to 100; default 3.5",
         limit: PageLimit<1_000, 10_000> =
@@ -104,8 +104,8 @@ impl QueryValue for OutlierThreshold {
 
 /// List unusual figures.
 ///
-/// Returns outliers from the history of the unit, figures that never change, and stocks that differ
-/// from what their flows give.
+/// Returns figures far from the history of their unit, figures that stay the same for months, and
+/// stocks that do not follow from their flows.
 #[utoipa::path(
     operation_id = "get_quality",
     tag = "questions",

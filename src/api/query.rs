@@ -530,8 +530,8 @@ pub struct FullColumns(pub bool);
 
 impl QueryValue for FullColumns {
     const DESCRIPTION: &'static str = "For XLSX only. true: all columns, with the names of the \
-                                       fields, as in CSV. false (default): a sheet for people, \
-                                       with few columns and names";
+        fields, as in CSV. false (default): a sheet for people, with fewer columns and with names \
+        instead of codes";
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         bool::parse(name, text).map(Self)
@@ -546,8 +546,8 @@ impl QueryValue for FullColumns {
 pub struct UnitsOfToday(pub bool);
 
 impl QueryValue for UnitsOfToday {
-    const DESCRIPTION: &'static str = "as_reported (default), or current: values given in the \
-        units of today, with the history of their predecessors";
+    const DESCRIPTION: &'static str = "as_reported (default), or current: values for the units of \
+        today, including the history of their predecessors";
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &["as_reported", "current"]).map(|word| Self(word == "current"))
@@ -636,9 +636,9 @@ impl QueryField for ReadConsistency {
             of(
                 "min_revision",
                 REVISION,
-                "Wait at most 5 seconds until this revision (N, or N-HASH with at least 8 digits \
-                 of the hash) is visible, then respond with 503; 409 if revision N of the ledger \
-                 has another hash",
+                "Wait up to 5 seconds for this revision (N, or N-HASH with at least 8 digits of \
+                 the hash). 503 if it is not visible by then; 409 if revision N of the ledger has \
+                 another hash",
             ),
         ]
     }
@@ -648,8 +648,8 @@ query_params! {
     /// The requested state of an endpoint that has no `as_of` and needs no other parameter.
     pub struct MinRevision {
         min_revision: Option<RevisionRef> =
-            "Wait at most 5 seconds until this revision (N, or N-HASH) is visible, then respond \
-             with 503",
+            "Wait up to 5 seconds for this revision (N, or N-HASH); 503 if it is not visible by \
+             then",
     }
 }
 

@@ -19,7 +19,7 @@ query_params! {
         view: RequestedView,
         measure: Measure = "An indicator or kpi, with or without members",
         parent: Option<String> =
-            "The unit that has these children; default: the units without a parent",
+            "Rank the children of this unit; default: rank the units without a parent",
         period: SinglePeriod,
         geography: Option<UnitsOfToday>,
         fields: FieldParams<RankingFields>,

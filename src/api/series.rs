@@ -167,8 +167,8 @@ query_params! {
         full: Option<FullColumns>,
         consistency: ReadConsistency,
         layout: Option<SeriesLayout> =
-            "nested (default): series with points; rows: an object for each point; \
-             wide: one for each series",
+            "nested (default): series with points; rows: an object for each point; wide: an object \
+             for each series, with a field for each period",
         measure: Vec<Measure> =
             "Code of an indicator or kpi, with or without members; may be repeated",
         units: UnitSelector,
@@ -500,8 +500,9 @@ query_params! {
             "First period, of the step; a month means the period that contains it",
         to: Option<Period> = "Last period, like from",
         last: Option<i32> =
-            "The number of periods: with from the first ones, with to the last ones, without both \
-             up to the newest one with a figure of the requested measures and units",
+            "The number of periods: with from, the first one and those after it; with to, the last \
+             one and those before it; without both, up to the newest period with a figure of the \
+             requested measures and units",
         period: Option<PeriodName> =
             "Instead of from, to and last: a period, such as 2021, or a name relative to the \
              current month: this_month, last_quarter, this_year, last_12_months",

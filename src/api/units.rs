@@ -157,8 +157,8 @@ fn positions(
 /// Add or replace units.
 ///
 /// Replaces the listed units whole, in any order; other units stay as they are. Errors in the units
-/// get 422. A change of a parent, or of validity such that recorded figures fall outside, gets 409.
-/// The tables that `GET /units` returns can be sent back as they are.
+/// get 422. The response is 409 if a parent changes, or if recorded figures would fall outside the
+/// validity of a unit. The tables that `GET /units` returns can be sent back as they are.
 #[utoipa::path(
     operation_id = "put_units",
     tag = "declarations",

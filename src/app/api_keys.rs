@@ -50,7 +50,7 @@ pub struct KeyView {
     pub state: KeyState,
     /// When the key was created.
     pub created_at: String,
-    /// When the key expires; never when null.
+    /// When the key expires; null if it does not expire.
     #[schema(required)]
     pub expires_at: Option<String>,
     /// When the key was revoked.

@@ -52,7 +52,7 @@ pub struct WorkbookView {
     /// All other cells with digits and texts in the place of figures, so that nothing is lost
     /// unnoticed.
     pub unclaimed: Vec<UnclaimedView>,
-    /// How free tables were understood.
+    /// How the tables of a file that is not a form were understood.
     pub mapping: Vec<TableView>,
     /// Contradictions among the figures, as in `POST /observations`.
     pub findings: Vec<FindingView>,

@@ -188,7 +188,7 @@ impl TokenVerifier {
         }
         if let Some(begin) = claims.get("nbf") {
             let begin = microseconds(begin)
-                .ok_or(TokenRejection::NotValid("its beginning is not a time"))?;
+                .ok_or(TokenRejection::NotValid("its start of validity is not a time"))?;
             if begin > now.saturating_add(LEEWAY_MICROS) {
                 return Err(TokenRejection::NotValid("it is not valid yet"));
             }

@@ -246,8 +246,8 @@ fn mendable<T>(
     }
 }
 
-/// Whether what was entered can be mended: it is neither a missing right nor the failing of the
-/// service.
+/// Whether the person can correct the input: the cause is neither a missing permission nor a
+/// failure of the service.
 fn is_mendable(problem: &crate::api::Problem) -> bool {
     problem.status < 500 && !matches!(problem.status, 401 | 403)
 }

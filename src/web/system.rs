@@ -67,7 +67,7 @@ pub async fn get(
     let snapshot = asked.snapshot.clone();
     let series = context.compute(move || snapshot.series(&query)).await?.series;
     let rows = series.iter().filter(|row| {
-        // A split that the unit has not reported for a year is left out; a total is always there.
+        // A split that the unit has not reported for a year is left out; a total never is.
         !row.measure.contains('{') || row.points.iter().any(|point| point.value.is_some())
     });
     let view = SystemPage { asked: &asked, code: &code, month };

@@ -82,6 +82,14 @@ WORDINGS = [
     r"is every row as it was written",
     r"the surroundings",
     r"word counts for",
+    r"always there",
+    r"(?:was|is) first there",
+    r"withdrawals of nothing",
+    r"all the same",
+    r"a client follows along",
+    r"mended",
+    r"speaks? for",
+    r"(?:leaf|leaves|those|unit|units) of (?:then|now)",
 ]
 USER_WORDINGS = [r"workbooks?"]
 

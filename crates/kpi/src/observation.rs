@@ -683,7 +683,8 @@ pub struct SubmissionCounts {
     pub created: u64,
     /// Figures that replaced another value.
     pub revised: u64,
-    /// Figures that were there with the same value, and withdrawals of nothing.
+    /// Figures that were already recorded with the same value, and withdrawals of figures that did
+    /// not exist.
     pub unchanged: u64,
     /// Figures that were withdrawn.
     pub withdrawn: u64,

@@ -90,7 +90,7 @@ pub struct OfficialCode {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UnitDocument {
-    /// Identifies the unit; never given to another unit.
+    /// Identifies the unit. A code is never reused for another unit.
     pub code: String,
     /// The kind of organisation.
     #[serde(default)]

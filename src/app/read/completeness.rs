@@ -46,8 +46,8 @@ pub struct CompletenessView {
     pub expectations: Vec<ExpectedView>,
     /// The counts of all reports together.
     pub total: ReportingTally,
-    /// The counts for each child of the unit (without a unit: each root) of which something was
-    /// expected, including all units below it.
+    /// Counts for each child of the unit, including all units below the child. Without a unit: for
+    /// each unit without a parent. Children without expected figures are left out.
     pub rates: Vec<RateView>,
     /// Every report expected for months that have begun: by month, then the units in tree order.
     pub rows: Vec<ReportProgressView>,
@@ -161,9 +161,9 @@ pub struct ReportProgressView {
 pub struct FigureView {
     /// The measure.
     pub measure: String,
-    /// When the figure was first there; a later correction does not count.
+    /// When the figure was first recorded; a later correction does not count.
     pub reported_at: String,
-    /// Whether it was on time.
+    /// Whether the figure was on time.
     pub on_time: bool,
 }
 
@@ -369,7 +369,7 @@ impl DueExpectation<'_> {
 }
 
 /// The figures of one report: for each measure that applies to the unit when its figure was first
-/// there, in microseconds since 1970.
+/// recorded, in microseconds since 1970.
 struct ReportProgress<'a> {
     figures: Vec<(&'a Measure, Option<i64>)>,
     on_time: usize,

@@ -270,7 +270,7 @@ pub struct FieldChoice {
     pub known: FieldSet,
     /// The fields without `fields=`.
     pub default: FieldSet,
-    /// The fields that are always there.
+    /// The fields that are always present.
     pub always: FieldSet,
 }
 

@@ -25,7 +25,7 @@ pub struct IdentityView {
     /// Identifier of the API key.
     #[schema(required)]
     pub key: Option<String>,
-    /// End of validity; without end when null.
+    /// When the key or token expires; null if it does not expire.
     #[schema(required)]
     pub expires_at: Option<String>,
     /// The unit that a reporter reports for.
@@ -51,9 +51,11 @@ impl App {
     /// The identity and permissions of a sender at present.
     #[must_use]
     pub fn me(&self, identity: &Identity) -> IdentityView {
-        const NOTICE: &str = "there is no key yet, so everybody on this machine has all permissions; `egov-kpi keys add --name NAME --role admin` creates the first one";
-        const READS: &str = "there is no key yet, so everybody on this machine may read; everything else needs the one-time token that the service \
-                             printed when it started; `egov-kpi keys add --name NAME --role admin` creates the first key";
+        const NOTICE: &str = "there is no key yet, so everybody on this machine has all \
+            permissions; `egov-kpi keys add --name NAME --role admin` creates the first one";
+        const READS: &str = "there is no key yet, so everybody on this machine may read; \
+            everything else needs the one-time token that the service printed when it started; \
+            `egov-kpi keys add --name NAME --role admin` creates the first key";
         let before_first_key =
             matches!(identity.credential, SignInCredential::BeforeFirstKey { .. });
         let state = self.state();

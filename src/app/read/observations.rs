@@ -91,9 +91,9 @@ pub struct FigureQuery {
     pub with_validity: bool,
     /// Only what was recorded after this revision; withdrawals are included.
     pub changed_since: Option<i64>,
-    /// Only numbers from this one on.
+    /// Only numbers of at least this value.
     pub value_min: Option<f64>,
-    /// Only numbers up to this one.
+    /// Only numbers of at most this value.
     pub value_max: Option<f64>,
     /// The page begins after this key.
     pub after: Option<ObservationKey>,

@@ -66,9 +66,8 @@ pub const RULES: [&str; 4] = [OUTLIER, "unchanged", "unexplained_jump", "implied
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct QualityView {
     /// `outlier`: far from the unit's own history. `unchanged`: the same for months.
-    /// `unexplained_jump`: a stock that differs from what its flows lead to. `implied_opening`: the
-    /// level of the month before, which was not reported, as it follows from the stock and its
-    /// flows.
+    /// `unexplained_jump`: a stock that does not follow from its flows. `implied_opening`: the
+    /// level of the month before, which was not reported, computed from the stock and its flows.
     pub rule: &'static str,
     /// The measure.
     pub measure: String,
@@ -88,8 +87,8 @@ pub struct QualityView {
     /// For `outlier`: the modified z-score, or with `method=z_score` the z-score.
     #[schema(required, value_type = Option<f64>)]
     pub score: Option<Rounded>,
-    /// For `outlier`: months that it was compared with (for a stock, changes). For `unchanged`: the
-    /// number of months with the same figure.
+    /// For `outlier`: the number of months (for a stock, of changes) that it was compared with. For
+    /// `unchanged`: the number of months with the same figure.
     #[schema(required)]
     pub months: Option<usize>,
     /// The method of the check.

@@ -75,7 +75,7 @@ pub struct RankingView {
 /// attainment and status; otherwise it has the fields that are named.
 #[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct RankingRow {
-    /// The unit. Always there.
+    /// The unit. Always present.
     pub unit: String,
     /// The unit's name.
     #[schema(required = false)]
@@ -103,7 +103,7 @@ pub struct RankingRow {
     pub attainment: Option<Rounded>,
     /// The value compared with the target.
     pub status: Option<TargetStatus>,
-    /// Whether the status is over a coverage below 1, so that it may still change.
+    /// Whether the coverage is below 1, so that the status may still change.
     #[schema(required = false)]
     pub provisional: bool,
 }

@@ -87,7 +87,7 @@ pub struct TotalScore {
 /// given on request; otherwise it has those that are named.
 #[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct ScorecardRow {
-    /// The measure. Always there.
+    /// The measure. Always present.
     pub measure: String,
     /// The measure's name.
     #[schema(required = false)]
@@ -122,7 +122,7 @@ pub struct ScorecardRow {
     pub attainment: Option<Rounded>,
     /// The value compared with the target.
     pub status: Option<TargetStatus>,
-    /// Whether the status is over a coverage below 1, so that it may still change.
+    /// Whether the coverage is below 1, so that the status may still change.
     #[schema(required = false)]
     pub provisional: bool,
     /// The points of the kpi, and how they are computed.

@@ -99,7 +99,7 @@ pub struct PointView {
     /// The fields that are written; the others are not computed.
     #[schema(ignore)]
     pub fields: FieldSet,
-    /// The period. Always there in series.
+    /// The period. Always present in series.
     #[schema(required = false)]
     pub period: String,
     /// 00:00 UTC on the first day of the period.
@@ -112,8 +112,7 @@ pub struct PointView {
     pub value_reason: Option<ValueReason>,
     /// How the value came about.
     pub origin: Option<Origin>,
-    /// Share of the leaves that the value covers, 0 to 1. Null where no leaf is left to which the
-    /// figures apply.
+    /// Share of the leaves that the value covers, 0 to 1. Null if the figures apply to no leaf.
     pub coverage: Option<f64>,
     /// In a wider period: the month from which a stock was taken.
     pub taken_from: Option<String>,
@@ -131,7 +130,7 @@ pub struct PointView {
     /// Reason code when `year_before` is null.
     pub year_before_reason: Option<ValueReason>,
     /// On request: the operands of a kpi after aggregation, such as numerator and denominator. Null
-    /// for indicators, and where the operands are not all there.
+    /// for indicators, and when an operand is missing.
     #[schema(value_type = Option<std::collections::HashMap<String, f64>>)]
     pub operands: Option<OperandValues>,
     /// This period minus the calendar period before.

@@ -176,7 +176,7 @@ fn check(
         obstacles.push(Fault::new(
             "/period",
             "month_under_way",
-            format!("{month} is not over; force=true closes it all the same"),
+            format!("{month} is not over; force=true closes it anyway"),
         ));
     }
     let missing = months.iter().flat_map(|month| missing_reports(state, *month, today));
@@ -207,10 +207,7 @@ fn check(
     }
     obstacles.extend(reason);
     Err(Error::Conflict {
-        detail: format!(
-            "{} cannot be closed yet; force=true closes it all the same",
-            closing.period
-        ),
+        detail: format!("{} cannot be closed yet; force=true closes it anyway", closing.period),
         obstacles,
     })
 }

@@ -32,7 +32,7 @@ pub struct Receipt {
     pub recorded_at: Option<String>,
     /// What the figures changed.
     pub counts: SubmissionCounts,
-    /// The findings that the named figures touch, changed or not.
+    /// The current findings about the submitted figures, also about figures that did not change.
     pub findings: Vec<FindingView>,
 }
 

@@ -142,7 +142,7 @@ impl JwksCache {
         let unknown = if unreachable {
             TokenRejection::Unreachable
         } else {
-            TokenRejection::Invalid("the issuer has no key of that name")
+            TokenRejection::Invalid("the issuer has no key with that identifier")
         };
         known.find(id, algorithm).ok_or(unknown)
     }

@@ -75,7 +75,7 @@ pub struct WorkbookReading {
     pub figures: Vec<SheetFigure>,
     /// The other cells with digits, and texts in the place of figures.
     pub unclaimed: Vec<SheetCell>,
-    /// How free tables were understood.
+    /// How the tables of a file that is not a form were understood.
     pub tables: Vec<SheetTable>,
     /// The texts in the column of notes, each with the label of its row.
     pub notes: Vec<String>,

@@ -67,8 +67,8 @@ impl ReportParagraph<'_> {
         None
     }
 
-    /// Whether a clause begins with an office that speaks for the unit only where no other tier or
-    /// body stands beside it.
+    /// Whether a clause begins with an office. Its figures belong to the unit only if no other tier
+    /// or body is named beside it.
     pub(super) fn is_office(&self, list: &ItemSequence, clause: &Range<usize>) -> bool {
         let line = list.slice(clause).1;
         words().owner.offices.iter().any(|office| line.contains(&format!(" {office} ")))

@@ -66,7 +66,7 @@ pub struct DimensionUse {
     /// The members that this indicator may name; all members when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<String>>,
-    /// The one dimension and member that must be named for this dimension to be open.
+    /// The member of another dimension without which this dimension cannot be named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<std::collections::BTreeMap<String, String>>,
 }
@@ -243,8 +243,7 @@ pub struct TargetDocument {
     pub code: String,
     /// The measure it is set for.
     pub measure: String,
-    /// Code of the unit for which, and for all units below which, the target applies; every unit
-    /// when absent.
+    /// Code of a unit: the target applies to it and all units below it. Absent: every unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// First month; open when absent.
@@ -283,16 +282,16 @@ pub struct ExpectationDocument {
     pub unit: Option<String>,
     /// The indicators that are reported, with or without members.
     pub measures: Vec<String>,
-    /// The units without other units below them to which the figures do not apply: they are not
-    /// expected of them, and no coverage waits for them.
+    /// Units to which the figures do not apply; they have no units below them. The figures are not
+    /// expected of them, and do not lower any coverage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_applicable: Vec<NotApplicableDocument>,
     /// The last day of the next month on which a report is on time, 1 to 31. In a shorter month it
     /// is the last day.
     pub due_day: u32,
-    /// The day of the month before on which the reporting window begins, 2 to 28; the window ends
-    /// on the day before that day of the month. 1 (the default) makes the window the calendar
-    /// month.
+    /// The first day of the reporting window, 2 to 28: the window begins on this day of the
+    /// previous month, and ends one day before this day of the month. With 1 (the default) the
+    /// window is the calendar month.
     #[serde(default = "first_day", skip_serializing_if = "is_first_day")]
     pub window_from_day: u32,
     /// First month; open when absent.
@@ -358,8 +357,8 @@ pub struct PatternDocument {
     /// Phrases of which none may match in the same clause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<String>,
-    /// Code of the system that the text must be about: of all systems' labels in the paragraph or
-    /// the headings above, one of this system is the nearest.
+    /// Code of the system that the text must be about: of the labels of systems in the paragraph
+    /// and the headings above it, the nearest must be one of this system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
     /// Phrases of which one must match in the same paragraph or in the headings above.
