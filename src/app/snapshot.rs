@@ -160,7 +160,9 @@ impl Snapshot {
     }
 
     /// Checks that the ledger still has the state's revision. Called after rows were read from the
-    /// ledger, so that no response mixes two histories. Blocks on the store.
+    /// ledger, so that no response mixes two histories, and before a revision is called lost,
+    /// because this process may be the one that has not noticed the new history yet. Blocks on the
+    /// store.
     ///
     /// # Errors
     /// [`Error::Replaced`] when the ledger has another history, or those of the store.
@@ -225,7 +227,11 @@ impl App {
         for named in consistency.seen().chain(&consistency.cursor) {
             match snapshot.state.id_of(named.number) {
                 Some(id) if named.is(&id) => {}
-                Some(id) => return Err(self.other_history(named, id)),
+                Some(id) => {
+                    let shown = snapshot.clone();
+                    ask(self.store(), move |_store| shown.confirm()).await?;
+                    return Err(self.other_history(named, id));
+                }
                 // The ledger got another history during the wait.
                 None => return Err(Error::Behind(named.number)),
             }
@@ -416,6 +422,7 @@ impl App {
         if let AsOf::Revision(named) = as_of
             && !named.is(&id)
         {
+            self.now().confirm()?;
             return Err(self.other_history(&named, id));
         }
         // A time to come means now, so that no month begins early.

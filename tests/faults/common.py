@@ -29,7 +29,17 @@ from urllib.parse import quote
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "postgres"))
 
-from cluster import HOST, Cluster, ClusterError, until, url_of  # noqa: F401 - imported from here
+from cluster import (  # noqa: F401 - imported from here
+    HOST,
+    Cluster,
+    ClusterError,
+    free_port,
+    owner,
+    port_is_free,
+    programs,
+    until,
+    url_of,
+)
 
 FIGURES = 20  # figures of a submission
 MONTHS = 600  # from 1900-01; when all have figures, a writer revises them in order
@@ -185,10 +195,10 @@ class Client:
         """Sends one request once; raises Refused or Lost without a response. Uses the one-time
         token for writes while there is no key."""
         headers = headers or {}
-        if method not in ("GET", "HEAD") and not any(
-            name.lower() == "authorization" for name in headers
-        ):
-            token = getattr(self.instance, "setup_token", None)
+        token = self.instance.key
+        if not any(name.lower() == "authorization" for name in headers):
+            if method not in ("GET", "HEAD"):
+                token = token or getattr(self.instance, "setup_token", None)
             headers = headers | ({"Authorization": f"Bearer {token}"} if token else {})
         port = self.instance.port
         if port is None:
@@ -196,7 +206,9 @@ class Client:
         if port != self._port:
             self.close()
         if self._connection is None:
-            connection = http.client.HTTPConnection(HOST, port, timeout=timeout or self.timeout)
+            connection = http.client.HTTPConnection(
+                self.instance.address, port, timeout=timeout or self.timeout
+            )
             try:
                 connection.connect()
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -300,6 +312,9 @@ def environment():
 class Instance:
     """One process of the service with a ledger; its port changes with each start."""
 
+    address = HOST  # where it listens
+    key = None  # a key for all requests, if the ledger has one
+
     def __init__(self, name, database, folder, faults):
         self.name, self.database, self.faults = name, database, faults
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
@@ -323,7 +338,7 @@ class Instance:
                 "warn",
                 "serve",
                 "--listen",
-                f"{HOST}:0",
+                f"{self.address}:0",
                 "--database",
                 self.database,
             ]

@@ -343,7 +343,12 @@ impl Store {
         target: &str,
         key: &str,
     ) -> Result<Option<IdempotencyRow>, StoreError> {
-        ask!(self, idempotent_response, holder, target, key)
+        let found = ask!(self, idempotent_response, holder, target, key)?;
+        if let (Some(_), Backend::Postgres(ledger)) = (&found, &self.backend) {
+            // The response confirms a change, which must not be visible on one server only.
+            ledger.await_standbys()?;
+        }
+        Ok(found)
     }
 
     /// All stored responses to idempotency keys, ordered by holder, target and key.

@@ -73,6 +73,11 @@ const CHANNEL: &str = "egov_kpi";
 /// Seconds for which an instance that was behind may keep the ledger's lock while it catches up;
 /// then the server ends its session.
 const TURN_SECONDS: u32 = 2;
+/// Writes a record to the log of changes, so that the commit waits for the standbys like any other.
+/// After a crash, or when a session that waited was ended, a server shows commits that no standby
+/// has; this commit comes after them and so waits for them too.
+const AWAIT_STANDBYS: &str = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN \
+                              pg_logical_emit_message(true, 'egov_kpi', '') END";
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_RETRY: Duration = Duration::from_millis(500);
 
@@ -316,11 +321,20 @@ impl PostgresLedger {
         self.read(|db| clock_time(db).map(Some))
     }
 
-    /// Whether a commit is in the ledger.
+    /// Whether a commit is in the ledger, and on the standbys for which commits wait.
     pub fn recorded(&self, commit: &Commit) -> Result<bool, StoreError> {
         self.with_writer_lock(|db| {
-            Ok((writes::recorded(db, commit).map_err(fault)?, TransactionEnd::Quiet))
+            let found = writes::recorded(db, commit).map_err(fault)?;
+            if found {
+                db.batch_execute(AWAIT_STANDBYS).map_err(fault)?;
+            }
+            Ok((found, TransactionEnd::Quiet))
         })
+    }
+
+    /// Returns when everything that is visible now is on the standbys for which commits wait.
+    pub fn await_standbys(&self) -> Result<(), StoreError> {
+        self.read(|db| db.batch_execute(AWAIT_STANDBYS))
     }
 
     /// Deletes old responses to idempotency keys, see `writes::purge_idempotency`.
@@ -530,8 +544,8 @@ async fn listen(
     address: &PostgresAddress,
     instance: &str,
     wake: &(impl Fn() + Sync),
-) -> Result<(), tokio_postgres::Error> {
-    let (client, mut connection) = address.config.connect(address.tls.clone()).await?;
+) -> Result<(), StoreError> {
+    let (client, mut connection) = address.reach().await?;
     let heard = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
@@ -550,8 +564,10 @@ async fn listen(
         wake();
         pending().await
     };
-    tokio::select! { ended = heard => ended, failed = asked => failed }
+    let ended = tokio::select! { ended = heard => ended, failed = asked => failed };
+    ended.map_err(|error: tokio_postgres::Error| StoreError::Unavailable(error.into()))
 }
+
 /// No reading connection was available.
 fn unreachable(error: PoolError) -> StoreError {
     StoreError::Unavailable(error.into())

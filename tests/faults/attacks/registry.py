@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from common import HOST, Client, Fault, Instance, binary, environment, own_cluster
+from common import Client, Fault, Instance, binary, environment, own_cluster
 
 CASES = []
 
@@ -52,7 +52,7 @@ class Served(Instance):
                 binary(),
                 "serve",
                 "--listen",
-                f"{HOST}:0",
+                f"{self.address}:0",
                 "--database",
                 self.database,
                 *self._options,

@@ -1,6 +1,7 @@
 //! PostgreSQL addresses: hosts, encryption and timeouts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -10,7 +11,9 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Db, RUNTIME, StepTimer, fault, watch_steps};
@@ -34,10 +37,18 @@ const MOST_READERS: u32 = 100;
 /// Debian's file of trusted certificate authorities, for `sslrootcert=system`.
 const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// A client, and its connection, which must be polled.
+pub type Reached =
+    (Client, Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>);
+
 /// A parsed address.
 pub struct PostgresAddress {
-    pub config: tokio_postgres::Config,
-    pub tls: MakeRustlsConnect,
+    config: Config,
+    /// The same for each host alone.
+    single: Vec<Config>,
+    /// The number of the host that accepted last.
+    accepted_last: AtomicUsize,
+    tls: MakeRustlsConnect,
     /// Most reading connections.
     pub readers: u32,
     pub statement_timeout: u32,
@@ -76,8 +87,7 @@ impl PostgresAddress {
                 _ => kept.push(pair.to_owned()),
             }
         }
-        let mut config: tokio_postgres::Config = match format!("{main}?{}", kept.join("&")).parse()
-        {
+        let mut config: Config = match format!("{main}?{}", kept.join("&")).parse() {
             Ok(config) => config,
             // The cause may quote what comes before a `=`: part of a password with a bare `?`.
             Err(_) if query.contains('@') => {
@@ -112,14 +122,43 @@ impl PostgresAddress {
         } else {
             unchecked()?
         };
-        Ok(Self { config, tls: MakeRustlsConnect::new(tls), readers, statement_timeout })
+        Ok(Self {
+            single: one_for_each_host(&config),
+            config,
+            accepted_last: AtomicUsize::new(0),
+            tls: MakeRustlsConnect::new(tls),
+            readers,
+            statement_timeout,
+        })
     }
 
-    /// Timeout of connecting: the sum over the hosts, including the greeting.
-    fn connect_timeout(&self) -> Duration {
-        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
-        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
-        each.saturating_mul(hosts).saturating_add(CONNECT_TIMEOUT)
+    /// Connects to the first host that accepts, in the order of the address, and starts with the
+    /// one that accepted last when only the writable one is wanted. A host that stopped responding
+    /// still accepts connections and then says nothing, so the timeout of each host includes its
+    /// greeting: otherwise the hosts after it would never be asked.
+    pub async fn reach(&self) -> Result<Reached, StoreError> {
+        let mut patience = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        if self.single.len() == 1 {
+            patience = patience.saturating_add(CONNECT_TIMEOUT);
+        }
+        let sticky = self.config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite;
+        let first = if sticky { self.accepted_last.load(Ordering::Relaxed) } else { 0 };
+        let numbered = || self.single.iter().enumerate();
+        let mut refused = None;
+        for (number, host) in numbered().skip(first).chain(numbered().take(first)) {
+            let tls = self.tls.clone();
+            match tokio::time::timeout(patience, host.connect(tls)).await {
+                Ok(Ok(reached)) => {
+                    self.accepted_last.store(number, Ordering::Relaxed);
+                    return Ok(reached);
+                }
+                Ok(Err(error)) => refused = Some(StoreError::Unavailable(error.into())),
+                Err(_elapsed) => {
+                    refused.get_or_insert_with(silent);
+                }
+            }
+        }
+        Err(refused.unwrap_or_else(silent))
     }
 
     /// Opens a connection and applies its settings. Not to be called on an async thread.
@@ -128,14 +167,7 @@ impl PostgresAddress {
             RUNTIME.as_ref().map_err(|error| StoreError::Unavailable(error.to_string().into()))?;
         let step = Arc::new(StepTimer::default());
         let connected = runtime.block_on(async {
-            // A server that stopped responding accepts the connection and then says nothing.
-            let reached =
-                tokio::time::timeout(self.connect_timeout(), self.config.connect(self.tls.clone()))
-                    .await;
-            let reached = reached
-                .map_err(|_elapsed| StoreError::Unavailable("it did not respond in time".into()))?;
-            let (client, connection) =
-                reached.map_err(|error| StoreError::Unavailable(error.into()))?;
+            let (client, connection) = self.reach().await?;
             let watch_steps = Arc::clone(&step);
             tokio::spawn(async move {
                 tokio::select! {
@@ -151,8 +183,7 @@ impl PostgresAddress {
             });
             let made =
                 tokio::time::timeout(CONNECT_TIMEOUT, AsyncPgConnection::try_from(client)).await;
-            made.map_err(|_elapsed| StoreError::Unavailable("it did not respond in time".into()))?
-                .map_err(StoreError::from)
+            made.map_err(|_elapsed| silent())?.map_err(StoreError::from)
         })?;
         let mut db = watch_steps(connected, step);
         // Durable before a commit returns, whatever the server's default is; stronger settings
@@ -167,6 +198,49 @@ impl PostgresAddress {
         .map_err(fault)?;
         Ok(db)
     }
+}
+
+/// A server that did not respond.
+fn silent() -> StoreError {
+    StoreError::Unavailable("it did not respond in time".into())
+}
+
+/// A configuration without hosts, ports and addresses.
+fn without_hosts(config: &Config) -> Config {
+    let mut bare = Config::new();
+    config.get_user().map(|user| bare.user(user));
+    config.get_password().map(|password| bare.password(password));
+    config.get_dbname().map(|name| bare.dbname(name));
+    config.get_options().map(|options| bare.options(options));
+    config.get_application_name().map(|name| bare.application_name(name));
+    config.get_connect_timeout().map(|time| bare.connect_timeout(*time));
+    config.get_tcp_user_timeout().map(|time| bare.tcp_user_timeout(*time));
+    config.get_keepalives_interval().map(|time| bare.keepalives_interval(time));
+    config.get_keepalives_retries().map(|number| bare.keepalives_retries(number));
+    bare.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .load_balance_hosts(config.get_load_balance_hosts());
+    bare
+}
+
+/// One configuration for each host.
+fn one_for_each_host(config: &Config) -> Vec<Config> {
+    let (ports, addresses) = (config.get_ports(), config.get_hostaddrs());
+    let single = |(number, host): (usize, &Host)| {
+        let mut single = without_hosts(config);
+        match host {
+            Host::Tcp(name) => single.host(name),
+            Host::Unix(folder) => single.host_path(folder),
+        };
+        ports.get(number).or(ports.first()).map(|port| single.port(*port));
+        addresses.get(number).map(|address| single.hostaddr(*address));
+        single
+    };
+    config.get_hosts().iter().enumerate().map(single).collect()
 }
 
 fn wrong<T>(what: &str) -> Result<T, StoreError> {
@@ -265,5 +339,48 @@ impl ServerCertVerifier for UnverifiedServer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_host_that_says_nothing_does_not_hide_the_next_one() {
+        let [silent, next] = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [first, second] =
+            [&silent, &next].map(|host| host.local_addr().unwrap().port().to_string());
+        let address = PostgresAddress::parse(&format!(
+            "postgres://user@127.0.0.1:{first},127.0.0.1:{second}/ledger?connect_timeout=1&sslmode=disable"
+        ))
+        .unwrap();
+        let asked = std::thread::spawn(move || next.accept().map(drop));
+
+        let reached = RUNTIME.as_ref().unwrap().block_on(address.reach());
+
+        assert!(matches!(reached, Err(StoreError::Unavailable(_))));
+        asked.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn each_host_keeps_its_port_and_the_settings_of_all() {
+        let address = PostgresAddress::parse(
+            "postgres://user:secret@one:1,two:2/ledger?target_session_attrs=read-write",
+        )
+        .unwrap();
+
+        let single: Vec<_> =
+            address.single.iter().map(|one| (one.get_hosts(), one.get_ports())).collect();
+
+        let host = |name: &str| Host::Tcp(name.to_owned());
+        assert_eq!(single, [(&[host("one")][..], &[1][..]), (&[host("two")][..], &[2][..])]);
+        for one in &address.single {
+            assert_eq!(one.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+            assert_eq!(one.get_password(), Some(&b"secret"[..]));
+            assert_eq!(one.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
+        }
     }
 }

@@ -1,0 +1,338 @@
+#!/usr/bin/env -S python3 -B
+"""Networks that lose, delay and cut packets, between the service and PostgreSQL and between clients
+and the service.
+
+Both instances run on hosts of their own (network namespaces, hosts.py). Each has a line to
+PostgreSQL and one to its clients (line.py; `tc netem` is not needed). Writers post to both
+instances, readers read from both. Every disturbance changes one line; the others stay as they are.
+While the line to the database is cut, reads must continue and posts get 503. After it has healed,
+posts must be accepted and the other instance's changes be shown within the documented times. At the
+end the ledger must agree exactly with what was confirmed (common.py). Prints one line for each
+disturbance; exit code 0, or 1 with the faults. Needs root.
+
+    tests/faults/network.py              four disturbances
+    tests/faults/network.py --long       all
+"""
+
+import argparse
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "attacks"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "history"))
+
+from clients import made_key
+from common import (
+    Client,
+    Faults,
+    Instance,
+    Lost,
+    Refused,
+    Writers,
+    add_options,
+    begin,
+    final_check,
+    guarded,
+    own_cluster,
+    prepare,
+    report,
+    until,
+    work_folder,
+)
+from hosts import Host, Line, require_hosts
+from registry import Served
+
+SHOWN = 5.0  # seconds after a partition within which an instance shows all changes
+ACCEPTED = 15.0  # seconds after a partition within which an instance accepts posts
+LOCK = 40.0  # the same where a session that was cut off may still hold the ledger's lock
+CASES = {}
+
+
+def case(*, long=False):
+    """Registers a function `case(world)` that disturbs lines and returns what happened."""
+
+    def register(function):
+        CASES[function.__name__.replace("_", "-")] = (function, long)
+        return function
+
+    return register
+
+
+class Far(Served):
+    """An instance on a host of its own, with a line to the database and a line to its clients."""
+
+    def __init__(self, name, cluster, folder, faults):
+        host = Host(name, None)
+        self.data, self.clients = Line(f"{name}d", host), Line(f"{name}c", host)
+        self.address = self.clients.there
+        database = f"postgres://postgres@{self.data.here}:{cluster.port}/ledger"
+        options = ("--rate-limit", "off", "--log", "warn")
+        super().__init__(name, database, folder, faults, *options, wrap=host.wrap())
+
+
+class Reader:
+    """Reads from an instance again and again; keeps the times of all responses."""
+
+    def __init__(self, instance):
+        self.instance, self.times = instance, []  # (begin, end, whether answered)
+        self._stopping = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        client = Client(self.instance, timeout=4)
+        while not self._stopping.wait(0.1):
+            began = time.monotonic()
+            try:
+                good = client.send("GET", "/api/v1/units?limit=5").status == 200
+            except (Refused, Lost):
+                good = False
+            self.times.append((began, time.monotonic(), good))
+
+    def between(self, since, until_then):
+        """Returns (answered, not answered, longest answer in seconds) between two times."""
+        there = [time for time in list(self.times) if since < time[0] and time[1] < until_then]
+        good = [end - began for began, end, answered in there if answered]
+        return len(good), len(there) - len(good), max(good, default=0.0)
+
+    def stop(self):
+        """Ends the reads."""
+        self._stopping.set()
+
+
+def revision_of(instance):
+    """Returns the revision that an instance shows, or -1 without a response."""
+    try:
+        reply = Client(instance, timeout=3).send("GET", "/api/v1/ledger")
+    except (Refused, Lost):
+        return -1
+    return (
+        int(reply.body.partition(b'"revision":')[2].split(b",")[0].strip(b" }"))
+        if (reply.status == 200)
+        else -1
+    )
+
+
+class World:
+    """The database, both instances with their lines, and all clients."""
+
+    def __init__(self, options):
+        self.faults, self.folder = Faults(), work_folder(options.keep)
+        self.cluster = own_cluster(
+            self.folder / "postgresql",
+            options.keep,
+            settings={"fsync": "off", "listen_addresses": "*"},
+        ).create()
+        with open(self.cluster.data / "pg_hba.conf", "a", encoding="utf-8") as file:
+            file.write("host all all 10.0.0.0/8 trust\n")
+        self.cluster.start()
+        self.direct = self.cluster.create_database("ledger")
+        self.a, self.b = (Far(name, self.cluster, self.folder, self.faults) for name in "ab")
+        self.instances = [self.a, self.b]
+        Instance.key = made_key(self.direct)
+        for instance in self.instances:
+            instance.start().wait_ready()
+        self.book = prepare(self.instances, 8)
+        self.readers = {instance: Reader(instance) for instance in self.instances}
+        self.writers = Writers(self.book, self.instances, self.faults, options.seed, rate=40)
+
+    def posts(self, instance, since, until_then=float("inf")):
+        """Returns when an instance confirmed posts between two times."""
+        answers = self.book.answers_since(since)
+        return [at for at, name in answers if name == instance.name and at < until_then]
+
+    def accepted_after(self, instance, since, seconds):
+        """Returns how long it takes until an instance confirms a post."""
+        if until_true(lambda: self.posts(instance, since), seconds):
+            return self.posts(instance, since)[0] - since
+        self.faults.add(
+            f"{instance.name} accepted no post within {seconds} s after the line healed"
+        )
+        return float("inf")
+
+    def follows_after(self, instance, other, since, seconds):
+        """Returns how long it takes until an instance shows what another one shows now."""
+        wanted = revision_of(other)
+        if not until_true(lambda: revision_of(instance) >= wanted, seconds):
+            self.faults.add(f"{instance.name} did not follow within {seconds} s")
+        return time.monotonic() - since
+
+    def reads(self, instance, since):
+        """Describes the reads of an instance since a time; all must have been answered."""
+        good, bad, longest = self.readers[instance].between(since, time.monotonic())
+        if bad or good < 5:
+            self.faults.add(f"reads at {instance.name} did not continue", f"{bad} of {good + bad}")
+        return f"{good} reads at {instance.name}, the longest {longest * 1000:.0f} ms"
+
+    def run(self, name, function):
+        """Runs one disturbance and prints its line."""
+        until(lambda: all(map(self.is_quiet, self.instances)), 60, "posts at both instances")
+        before, refused = str(self.faults), self.book.total("status 503")
+        told = function(self)
+        found = str(self.faults) if str(self.faults) != before else "ok"
+        refused = self.book.total("status 503") - refused
+        print(f"network {name}: {told}, {refused} times 503; {found}", flush=True)
+
+    def is_quiet(self, instance):
+        """Whether an instance has just confirmed posts."""
+        return len(self.posts(instance, time.monotonic() - 2)) > 2
+
+    def finish(self, options):
+        """Ends the clients and checks the ledger; returns the exit code."""
+        unanswered = self.writers.finish(60)
+        for reader in self.readers.values():
+            reader.stop()
+        checked = final_check(self.book, self.instances, self.direct, self.folder, self.faults)
+        count = self.book.total
+        return report(
+            f"network, seed {options.seed}: {count('answered')} submissions confirmed, "
+            f"{count('retries')} retries, {count('lost')} responses lost, {unanswered} without a "
+            f"response; {checked}",
+            self.faults,
+        )
+
+
+def until_true(condition, seconds):
+    """Whether a condition becomes true within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def cut_database(world, seconds, bound, way="both"):
+    """Cuts the line between instance a and the database; returns what happened."""
+    since = time.monotonic()
+    if way == "both":
+        world.a.data.tell("cut")
+    else:
+        world.a.data.cut_far()
+    time.sleep(seconds)
+    reads, other = world.reads(world.a, since), len(world.posts(world.b, since))
+    late = len(world.posts(world.a, since + 1))
+    world.a.data.tell("heal")
+    healed = time.monotonic()
+    follows = world.follows_after(world.a, world.b, healed, max(SHOWN, bound))
+    accepts = world.accepted_after(world.a, healed, bound)
+    if late:
+        world.faults.add("a confirmed posts although it could not reach the database", str(late))
+    return (
+        f"{seconds} s: {reads}; {other} posts confirmed by b meanwhile; after it a shows b's "
+        f"changes within {follows:.1f} s and accepts posts within {accepts:.1f} s"
+    )
+
+
+@case()
+def database_cut(world):
+    """Instance a cannot reach the database."""
+    return cut_database(world, 12, LOCK)
+
+
+@case(long=True)
+def database_cut_at_length(world):
+    """Instance a cannot reach the database, for longer than any timeout."""
+    return cut_database(world, 70, ACCEPTED)
+
+
+@case(long=True)
+def database_cut_one_way(world):
+    """The database receives what instance a sends; the responses do not arrive... and the other
+    way round."""
+    return cut_database(world, 12, LOCK, "far")
+
+
+@case(long=True)
+def database_cut_from_both(world):
+    """No instance can reach the database."""
+    since = time.monotonic()
+    for instance in world.instances:
+        instance.data.tell("cut")
+    time.sleep(12)
+    reads = "; ".join(world.reads(instance, since) for instance in world.instances)
+    for instance in world.instances:
+        instance.data.tell("heal")
+    healed = time.monotonic()
+    accepts = [world.accepted_after(instance, healed, LOCK) for instance in world.instances]
+    return f"12 s: {reads}; posts accepted within {accepts[0]:.1f} and {accepts[1]:.1f} s after it"
+
+
+def bad_lines(world, lines, seconds, *commands):
+    """Applies commands to lines for some seconds; posts and reads must continue. A submission takes
+    about ten round trips to the database, one after the other."""
+    since = time.monotonic()
+    for line in lines:
+        for command in commands:
+            line.tell(*command)
+    time.sleep(seconds)
+    reads = "; ".join(world.reads(instance, since) for instance in world.instances)
+    posts = sum(len(world.posts(instance, since)) for instance in world.instances)
+    for line in lines:
+        line.tell("heal")
+    if posts < 3:
+        world.faults.add("posts did not continue", f"{posts} in {seconds} s")
+    return f"{seconds} s: {posts} posts confirmed, {reads}"
+
+
+@case()
+def database_loses_packets(world):
+    """One packet in ten is lost between the instances and the database."""
+    lines = [instance.data for instance in world.instances]
+    return bad_lines(world, lines, 10, ("loss", 0.1))
+
+
+@case()
+def database_far_away(world):
+    """Packets take 20 to 30 ms between the instances and the database, in any order."""
+    lines = [instance.data for instance in world.instances]
+    return bad_lines(world, lines, 10, ("delay", 0.02, 0.01))
+
+
+@case(long=True)
+def clients_lose_packets(world):
+    """One packet in ten is lost between clients and service, and they take 20 to 30 ms."""
+    lines = [instance.clients for instance in world.instances]
+    return bad_lines(world, lines, 10, ("loss", 0.1), ("delay", 0.02, 0.01))
+
+
+@case()
+def clients_cut(world):
+    """Clients cannot reach instance a; their requests are repeated at instance b."""
+    since = time.monotonic()
+    world.a.clients.tell("cut")
+    time.sleep(8)
+    other = len(world.posts(world.b, since))
+    world.a.clients.tell("heal")
+    healed = time.monotonic()
+    accepts = world.accepted_after(world.a, healed, ACCEPTED)
+    return f"8 s: {other} posts confirmed by b; a again after {accepts:.1f} s"
+
+
+def main():
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--long", action="store_true", help="all disturbances")
+    parser.add_argument("--only", action="append", choices=sorted(CASES), help="one disturbance")
+    add_options(parser)
+    options = parser.parse_args()
+    begin(600 if options.long else 300)
+    require_hosts()
+    world = World(options)
+    chosen = [
+        name
+        for name, (_, long) in CASES.items()
+        if (name in options.only if options.only else options.long or not long)
+    ]
+    random.Random(options.seed).shuffle(chosen)
+    for name in chosen:
+        world.run(name, CASES[name][0])
+    return world.finish(options)
+
+
+if __name__ == "__main__":
+    guarded(main)
