@@ -68,6 +68,11 @@ class Faults:
     def __bool__(self):
         return bool(self._found)
 
+    def new_since(self, before):
+        """Returns what was found since `str` of this object was `before`, or `ok`."""
+        known = set(before.split("; "))
+        return "; ".join(part for part in str(self).split("; ") if part not in known) or "ok"
+
     def __str__(self):
         with self._lock:
             return "; ".join(

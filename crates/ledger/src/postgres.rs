@@ -54,6 +54,9 @@ const SEALED_AFTERWARDS: bool = false;
 const READABLE_SINCE: &str = "20261126000000";
 /// How long a call waits for a free reading connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest pause between attempts to connect. The pool pauses for at most half of its
+/// `connection_timeout`; a longer pause would delay the first responses after a failover.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 /// The session that has locked this table is the only writer. Only roles that may change the table
 /// can take the lock.
 const LOCK: &str = "LOCK TABLE writer_lock IN SHARE ROW EXCLUSIVE MODE";
@@ -240,10 +243,9 @@ impl PostgresLedger {
         let readers = Pool::builder()
             .max_size(address.readers)
             .min_idle(Some(1))
-            .connection_timeout(POOL_TIMEOUT)
+            .connection_timeout(RECONNECT_PAUSE.saturating_mul(2))
             .test_on_check_out(true)
-            .build(ReaderManager(Arc::clone(&address)))
-            .map_err(unreachable)?;
+            .build_unchecked(ReaderManager(Arc::clone(&address)));
         Ok(Self {
             address,
             instance: ulid::Ulid::generate().to_string(),
@@ -256,7 +258,7 @@ impl PostgresLedger {
 
     /// Runs queries on a reading connection.
     pub fn read<T>(&self, ask: impl FnOnce(&mut Db) -> QueryResult<T>) -> Result<T, StoreError> {
-        let mut db = self.readers.get().map_err(unreachable)?;
+        let mut db = self.readers.get_timeout(POOL_TIMEOUT).map_err(unreachable)?;
         ask(&mut db).map_err(fault)
     }
 

@@ -255,7 +255,7 @@ class Ensemble:
                 f"  bind {self.lan.address}:5432",
             ),
             *("  option httpchk GET /primary", "  http-check expect status 200"),
-            "  default-server inter 1s fall 2 rise 1 on-marked-down shutdown-sessions",
+            "  default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions",
         ]
         lines += [
             f"  server {node.name} {node.address}:5432 check port 8008" for node in self.nodes
