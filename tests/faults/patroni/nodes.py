@@ -352,7 +352,11 @@ class FarCentre:
         status, said = self.node.api("/config", {"standby_cluster": None}, "PATCH", 10)
         if status != 200:
             raise Fault(f"PATCH /config: response {status} {said}")
-        until(lambda: self.node.leads, 60, "the far server does not lead")
+        until(
+            lambda: self.node.leads and self.node.sql("SELECT pg_is_in_recovery()") == "f",
+            60,
+            "the far server does not lead",
+        )
 
 
 class Probe:
