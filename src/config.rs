@@ -465,8 +465,8 @@ pub enum Command {
         #[arg(long, env = "EGOV_KPI_KEY_SECRET_FILE", value_name = "FILE")]
         key_secret_file: Option<PathBuf>,
     },
-    /// Restore a backup into a temporary ledger and check it. Exit code 1 when the backup is damaged,
-    /// too old or of another ledger.
+    /// Restore a backup into a temporary ledger and check it. Exit code 1 when the backup is
+    /// damaged, too old or of another ledger.
     #[command(
         after_help = "egov-kpi drill /srv/backups --max-age 26 --database sqlite://egov-kpi.db"
     )]

@@ -32,7 +32,7 @@ pub struct Installation {
 pub enum Grade {
     /// As it should be.
     Fine,
-    /// It should be mended.
+    /// It should be corrected.
     Warning,
     /// The service does not work, or is not safe.
     Error,

@@ -141,7 +141,10 @@ fn newest_backup(asked: &PageRequest) -> Markup {
     match asked.snapshot.app().upkeep().backup_at {
         Some(0) => html! { (language.say("chưa có bản nào", "no backup yet")) },
         Some(seconds) => html! {
-            (language.time(&crate::clock::time_text(seconds.saturating_mul(1_000_000)), asked.zone()))
+            (language.time(
+                &crate::clock::time_text(seconds.saturating_mul(1_000_000)),
+                asked.zone(),
+            ))
         },
         None => html! {
             (language.say(

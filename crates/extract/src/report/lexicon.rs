@@ -70,8 +70,8 @@ pub struct UnnamedDimension {
     pub within: Option<(String, String)>,
 }
 
-/// Names by their folded words, with the position or index of the thing that each names. The longest match is
-/// taken.
+/// Names by their folded words, with the position or index of the thing that each names. The
+/// longest match is taken.
 #[derive(Debug, Default)]
 pub struct NameIndex<T>(HashMap<String, Vec<(Vec<String>, T)>>);
 

@@ -354,7 +354,8 @@ mod tests {
         let [first, second] =
             [&silent, &next].map(|host| host.local_addr().unwrap().port().to_string());
         let address = PostgresAddress::parse(&format!(
-            "postgres://user@127.0.0.1:{first},127.0.0.1:{second}/ledger?connect_timeout=1&sslmode=disable"
+            "postgres://user@127.0.0.1:{first},127.0.0.1:{second}/ledger?connect_timeout=1\
+             &sslmode=disable"
         ))
         .unwrap();
         let asked = std::thread::spawn(move || next.accept().map(drop));
