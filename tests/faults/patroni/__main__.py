@@ -62,6 +62,7 @@ from registry import Caller, Served
 WRITERS, READERS = 8, 4
 PERMITTED = 2.0  # seconds that the service may need beyond Patroni
 CHECKED = 1.5  # seconds that HAProxy may need to notice the new leader
+STILL = 12.0  # the same after a pause: the service tests its pooled connections one after the other
 FAILOVER = 60  # seconds within which Patroni must have another leader
 CASES = {}
 
@@ -192,7 +193,7 @@ class Trial:
 
     def disturb(self, name, function):
         """Runs the disturbance of a case; one that cannot be done is a fault of this case."""
-        self.possible_again = None
+        self.possible_again, self.permitted = None, PERMITTED
         try:
             return function(self)
         except (Fault, ClusterError) as fault:
@@ -217,7 +218,7 @@ class Trial:
                 f"{instance.name} without a post for {end - start:.1f} s, again {end - again:+.1f}"
                 " s after that"
             )
-            permitted = PERMITTED + (CHECKED if str(self.ensemble.proxy_port) in url else 0)
+            permitted = self.permitted + (CHECKED if str(self.ensemble.proxy_port) in url else 0)
             # Where revisions are lost, the instance also reads the whole ledger again.
             bound = self.strict and not self.far
             if bound and end - again > permitted and end - start > permitted:
@@ -374,10 +375,10 @@ def killed(trial):
     return "the leader's processes killed, started again after the failover"
 
 
-@case(short=True)
+@case()
 def paused(trial):
     """The leader's host stands still and continues when there is another leader."""
-    leader = trial.ensemble.leader()
+    leader, trial.permitted = trial.ensemble.leader(), STILL
     leader.host.pause()
     trial.wait_for_other(leader)
     trial.wait_for_posts(time.monotonic())
@@ -408,7 +409,7 @@ def partitioned_with_its_clients(trial):
     return "the leader cut off from etcd and standbys, not from the service"
 
 
-@case()
+@case(short=True)
 def switched_over(trial):
     """An administrator moves the leader."""
     leader, candidate = trial.ensemble.leader(), trial.ensemble.synchronous()
