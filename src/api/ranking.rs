@@ -1,17 +1,23 @@
 //! `GET /ranking`: the children of a unit in order of one measure.
 
+use std::io::Write;
+
 use actix_web::{HttpRequest, get, web};
 
 use super::context::ServiceContext;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
+use super::json_text::JsonBuffer;
+use super::limits::unsent::ResponsePieces;
+use super::point_text::{PeriodText, write_value};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{RequestedView, SinglePeriod, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
-use crate::app::read::fields::FieldChoice;
+use crate::app::read::fields::{Field, FieldChoice};
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
 use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::measure::Measure;
+use kpi::target::TargetStatus;
 
 query_params! {
     /// The parameters of `GET /ranking`.
@@ -73,6 +79,10 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
 }
 
 impl TableContent for RankingView {
+    fn write_json(&self, pieces: &mut ResponsePieces) -> std::io::Result<()> {
+        write(self, pieces)
+    }
+
     fn into_table(mut self) -> ResponseTable {
         let rows = std::mem::take(&mut self.rows).into_iter();
         let (fields, plan) = (self.fields, plan(&self));
@@ -83,6 +93,57 @@ impl TableContent for RankingView {
         let cells = move |row: RankingRow| field_cells(&row, fields, row.point.stated, |_| None);
         ResponseTable::new(&columns(fields, |_| None), rows.map(cells))
             .planned(plan.with_all_columns())
+    }
+}
+
+/// Writes a ranking: the text that `serde_json` would write of it.
+///
+/// # Errors
+/// Those of the writer.
+fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
+    let mut text = JsonBuffer::default();
+    text.ready("{");
+    text.member("revision", &ranking.revision);
+    text.member("revision_hash", &ranking.revision_hash);
+    text.member("measure", &ranking.measure);
+    text.member("parent", &ranking.parent);
+    text.member("period", &ranking.period);
+    text.member("direction", &ranking.direction);
+    text.member("unit_of_measure", &ranking.unit_of_measure);
+    text.ready(",\"rows\":[");
+    // All rows are of one period.
+    let period = ranking.rows.first().map(|row| PeriodText::new(row.point.period));
+    for (row, period) in ranking.rows.iter().zip(period.iter().cycle()) {
+        text.comma();
+        text.ready("{");
+        for field in row.point.fields.iter() {
+            text.comma();
+            text.ready(field.json_key());
+            write_row_value(row, period, field, &mut text);
+        }
+        text.ready("}");
+        text.pass_full(out)?;
+    }
+    text.ready("]}");
+    text.pass(out)
+}
+
+/// Writes the value of a field of a row.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are fields of the point")]
+fn write_row_value(row: &RankingRow, period: &PeriodText, field: Field, to: &mut JsonBuffer) {
+    match field {
+        Field::Unit => to.text(&row.unit),
+        Field::Name => to.serialize(&row.name),
+        Field::UnitName => to.serialize(&row.unit_name),
+        Field::MeasureName => to.serialize(&row.measure_name),
+        Field::Rank => to.count(row.rank),
+        Field::PreviousRank => to.count(row.previous_rank),
+        Field::Target => to.decimal(row.target),
+        Field::TargetCode => to.serialize(&row.target_code),
+        Field::Attainment => to.rounded(row.attainment),
+        Field::Status => to.word(row.status.map(TargetStatus::name)),
+        Field::Provisional => to.ready(if row.provisional { "true" } else { "false" }),
+        of_point => write_value(&row.point, period, of_point, to),
     }
 }
 
@@ -121,4 +182,74 @@ fn cells(ranking: &RankingView, row: &RankingRow) -> Vec<ResponseCell> {
         ResponseCell::Text(ranking.measure.clone()),
         ResponseCell::Text(ranking.period.clone()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::api::point_text::choices::Choices;
+    use crate::app::read::fields::FieldSet;
+    use kpi::catalogue::Direction;
+    use kpi::number::Decimal64;
+    use kpi::period::Period;
+    use kpi::unit::LocalizedName;
+
+    fn row(choices: &mut Choices, period: Period, fields: FieldSet) -> RankingRow {
+        let states =
+            [TargetStatus::Met, TargetStatus::Close, TargetStatus::Behind, TargetStatus::NoData];
+        let place = |chosen: u64| usize::try_from(chosen % 400).unwrap();
+        RankingRow {
+            unit: choices.text(),
+            name: LocalizedName { vi: choices.text(), en: choices.text() },
+            unit_name: choices.some(|_| ()).map(|()| choices.text()),
+            measure_name: choices.some(|_| ()).map(|()| choices.text()),
+            rank: choices.some(place),
+            previous_rank: choices.some(place),
+            target: choices.some(|chosen| Decimal64 {
+                mantissa: i64::try_from(chosen % 90_000).unwrap(),
+                scale: u32::try_from(chosen % 4).unwrap(),
+            }),
+            target_code: choices.some(|_| ()).map(|()| choices.text()),
+            attainment: choices.number(),
+            status: choices.some(|chosen| states[place(chosen) % 4]),
+            provisional: choices.some(|_| ()).is_some(),
+            point: choices.point(period, fields),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_ranking_has_the_text_of_serde(
+            choices in prop::collection::vec(any::<u64>(), 1_000),
+            chosen in any::<u64>(),
+            rows in 0_usize..8,
+        ) {
+            let mut choices = Choices(choices);
+            let period: Period = "2021-Q3".parse().unwrap();
+            let known = FieldChoice::RANKING.known;
+            let named = known.iter().enumerate().filter(|(n, _)| chosen >> n & 1 == 1);
+            let some = named.fold(FieldSet::NONE, |set, (_, field)| set.with(field));
+            for fields in [some, FieldChoice::RANKING.default, known] {
+                let ranking = RankingView {
+                    revision: 7,
+                    revision_hash: choices.text(),
+                    measure: choices.text(),
+                    parent: choices.some(|_| ()).map(|()| choices.text()),
+                    period: period.to_string(),
+                    direction: Direction::Lower,
+                    unit_of_measure: choices.text(),
+                    rows: (0..rows).map(|_| row(&mut choices, period, fields)).collect(),
+                    fields,
+                };
+                let mut text = Vec::new();
+                write(&ranking, &mut text).unwrap();
+                prop_assert_eq!(
+                    String::from_utf8(text).unwrap(),
+                    serde_json::to_string(&ranking).unwrap()
+                );
+            }
+        }
+    }
 }

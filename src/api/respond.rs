@@ -90,6 +90,14 @@ pub trait TableContent: Serialize + Send + Sized + 'static {
         ""
     }
 
+    /// Writes the content as JSON.
+    ///
+    /// # Errors
+    /// Those of the writer, which fails when memory is short.
+    fn write_json(&self, pieces: &mut ResponsePieces) -> std::io::Result<()> {
+        serde_json::to_writer(pieces, self).map_err(std::io::Error::other)
+    }
+
     /// The same content as a table.
     fn into_table(self) -> ResponseTable;
 }
@@ -105,7 +113,7 @@ impl<T: TableContent> ResponseContent for T {
 
     fn into_body(self, format: ResponseFormat) -> ResponseBody {
         if format == ResponseFormat::Json {
-            ResponseBody::json(self)
+            ResponseBody::Json(Box::new(move |pieces| self.write_json(pieces)))
         } else {
             ResponseBody::Table(self.into_table())
         }

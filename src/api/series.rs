@@ -1,5 +1,7 @@
 //! `GET /series`: trends of measures over time.
 
+mod text;
+
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -11,6 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
+use super::limits::unsent::ResponsePieces;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{
     FullColumns, PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView,
@@ -86,7 +89,7 @@ struct RowList {
 /// The one field of `layout=wide`, and the periods.
 struct WideField {
     field: Field,
-    periods: Vec<String>,
+    periods: Vec<Period>,
 }
 
 impl Serialize for RowList {
@@ -119,7 +122,7 @@ impl Serialize for WideRow<'_> {
         to.serialize_entry("unit_of_measure", &self.row.unit_of_measure)?;
         to.serialize_entry("step", &self.row.step)?;
         for point in &self.row.points {
-            point.write(self.field, &point.period, &mut to)?;
+            point.write(self.field, &point.period.to_string(), &mut to)?;
         }
         to.end()
     }
@@ -308,6 +311,10 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
 }
 
 impl TableContent for SeriesResponse {
+    fn write_json(&self, pieces: &mut ResponsePieces) -> std::io::Result<()> {
+        text::write(self, pieces)
+    }
+
     fn next_cursor(&self) -> Option<&str> {
         let (Self::Nested(SeriesTree { next_cursor, .. })
         | Self::Rows(SeriesRows { next_cursor, .. })) = self;
@@ -334,6 +341,7 @@ impl TableContent for SeriesResponse {
             return ResponseTable::new(&columns(fields, |_| None), rows).planned(plan);
         };
         let head = SERIES.union(fields.intersection(FieldChoice::NAMES));
+        let periods: Vec<String> = periods.iter().map(ToString::to_string).collect();
         let columns = format!("{} {}", columns(head, |_| None), periods.join(" "));
         let row = move |series: SeriesView| {
             let mut cells = field_cells(&WideRow { row: &series, field }, head, None, |_| None);

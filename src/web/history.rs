@@ -434,7 +434,7 @@ impl HistoryPage<'_> {
             places: first
                 .into_iter()
                 .flat_map(|series| &series.points)
-                .map(|point| short(language, &point.period))
+                .map(|point| short(language, point.period))
                 .collect(),
             target: self.target(),
             marks: first.map(|series| self.marks(series)).unwrap_or_default(),
@@ -529,7 +529,7 @@ impl HistoryPage<'_> {
                         tbody {
                             @for point in series.points.iter().rev() {
                                 tr {
-                                    th.period scope="row" { (long(language, &point.period)) }
+                                    th.period scope="row" { (language.period(point.period)) }
                                     td.number { (self.value(series, point)) }
                                     td.number {
                                         (change(
@@ -747,10 +747,10 @@ fn formula(state: &State, code: &str, text: &str, language: PageLanguage) -> Str
     shown.replace('/', "÷").replace('*', "×")
 }
 
-fn short(language: PageLanguage, period: &str) -> String {
-    match period.parse::<Month>() {
-        Ok(month) => language.short_month(month),
-        Err(_wider) => period.to_owned(),
+fn short(language: PageLanguage, period: Period) -> String {
+    match period.step() {
+        Step::Month => language.short_month(period.first()),
+        Step::Quarter | Step::Half | Step::NineMonths | Step::Year => period.to_string(),
     }
 }
 

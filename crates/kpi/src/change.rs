@@ -38,6 +38,22 @@ pub enum UnavailableReason {
     PriorZero,
 }
 
+impl UnavailableReason {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotApplicable => "not_applicable",
+            Self::Missing => "missing",
+            Self::DefinitionChanged => "definition_changed",
+            Self::NoPrior => "no_prior",
+            Self::CoverageChanged => "coverage_changed",
+            Self::StatedAbove => "stated_above",
+            Self::PriorZero => "prior_zero",
+        }
+    }
+}
+
 /// Why a value is null (docs/specification.md#figures-that-do-not-apply).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -49,6 +65,18 @@ pub enum ValueReason {
     NotApplicable,
     /// The formula has no result, as after a division by zero.
     Undefined,
+}
+
+impl ValueReason {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::NotApplicable => "not_applicable",
+            Self::Undefined => "undefined",
+        }
+    }
 }
 
 /// A change, or the reason why it is null.

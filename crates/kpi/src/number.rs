@@ -60,19 +60,30 @@ impl Rounded {
     pub fn get(self) -> f64 {
         self.0
     }
-}
 
-impl serde::Serialize for Rounded {
+    /// The number, if it is whole and below 2^53.
+    #[must_use]
     #[expect(
         clippy::as_conversions,
         clippy::cast_possible_truncation,
         reason = "a whole number below 2^53 is an i64"
     )]
+    pub fn whole(self) -> Option<i64> {
+        (self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND)).then_some(self.0 as i64)
+    }
+
+    /// Whether its shortest digits have at most six decimals.
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        self.0.abs() < EXACT_TO_SIX
+    }
+}
+
+impl serde::Serialize for Rounded {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let whole = self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND);
-        if whole {
-            serializer.serialize_i64(self.0 as i64)
-        } else if self.0.abs() < EXACT_TO_SIX {
+        if let Some(whole) = self.whole() {
+            serializer.serialize_i64(whole)
+        } else if self.is_short() {
             serializer.serialize_f64(self.0)
         } else {
             // The shortest digits of such a large double may have more than six decimals.
@@ -85,7 +96,7 @@ impl serde::Serialize for Rounded {
 
 impl std::fmt::Display for Rounded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.abs() < EXACT_TO_SIX {
+        if self.is_short() {
             return write!(f, "{}", self.0);
         }
         let digits = format!("{:.6}", self.0);

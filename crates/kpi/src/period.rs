@@ -99,6 +99,13 @@ impl fmt::Display for Month {
     }
 }
 
+/// As text: `2021-10`.
+impl serde::Serialize for Month {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Why a period, month or step cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("\"{0}\" is not {1}")]
@@ -285,6 +292,13 @@ impl fmt::Display for Period {
             Step::NineMonths => write!(f, "{year:04}-9M"),
             Step::Year => write!(f, "{year:04}"),
         }
+    }
+}
+
+/// As text, as it is displayed.
+impl serde::Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -27,6 +27,19 @@ pub enum TargetStatus {
     NoData,
 }
 
+impl TargetStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Close => "close",
+            Self::Behind => "behind",
+            Self::NoData => "no_data",
+        }
+    }
+}
+
 /// The attainment in percent and the status of a value. Both are `None` without a target or with a
 /// neutral direction.
 ///

@@ -28,6 +28,19 @@ pub enum Origin {
     Computed,
 }
 
+impl Origin {
+    /// The name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stated => "stated",
+            Self::Summed => "summed",
+            Self::RolledUp => "rolled_up",
+            Self::Computed => "computed",
+        }
+    }
+}
+
 /// The leaves below a unit that a value covers (docs/specification.md#coverage).
 #[derive(Clone, PartialEq, Debug, Default)]
 pub enum LeafCover {

@@ -24,6 +24,14 @@ macro_rules! fields {
                     $(Self::$field => $name,)*
                 }
             }
+
+            /// The name as a key of a JSON object, with the colon after it.
+            #[must_use]
+            pub fn json_key(self) -> &'static str {
+                match self {
+                    $(Self::$field => concat!("\"", $name, "\":"),)*
+                }
+            }
         }
     };
 }
@@ -144,8 +152,10 @@ fields! {
 impl Field {
     /// The field that a number brings: why it is null.
     fn reason(self) -> Option<Self> {
-        let reason = format!("{}_reason", self.name());
-        Self::ALL.iter().copied().find(|field| field.name() == reason)
+        let is_reason = |field: &Self| {
+            field.name().strip_suffix("_reason").is_some_and(|number| number == self.name())
+        };
+        Self::ALL.iter().copied().find(is_reason)
     }
 }
 
@@ -202,7 +212,12 @@ impl FieldSet {
 
     /// The fields, in the order in which they are written.
     pub fn iter(self) -> impl Iterator<Item = Field> {
-        Field::ALL.iter().copied().filter(move |field| self.contains(*field))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let place = usize::try_from(left.trailing_zeros()).ok()?;
+            left &= left.wrapping_sub(1);
+            Field::ALL.get(place).copied()
+        })
     }
 }
 
@@ -238,10 +253,8 @@ const POINT: FieldSet = FieldSet::of(&[
 const ROLLING: FieldSet =
     FieldSet::of(&[Field::Rolling, Field::RollingReason, Field::RollingCoverage]);
 
-/// The fields that a point only has when they are named.
-const ON_REQUEST: FieldSet = FieldSet::of(&[
-    Field::UnitName,
-    Field::MeasureName,
+/// The comparisons of a point, which it only has when they are named.
+const COMPARISONS: FieldSet = FieldSet::of(&[
     Field::Previous,
     Field::PreviousReason,
     Field::YearBefore,
@@ -253,6 +266,9 @@ const ON_REQUEST: FieldSet = FieldSet::of(&[
     Field::YearToDatePercentReason,
 ])
 .union(ROLLING);
+
+/// The fields that a row only has when they are named.
+const ON_REQUEST: FieldSet = COMPARISONS.union(FieldChoice::NAMES);
 
 /// The target of a row and how far it is reached.
 const TARGET: FieldSet = FieldSet::of(&[
@@ -275,6 +291,9 @@ pub struct FieldChoice {
 }
 
 impl FieldChoice {
+    /// The fields that a point itself can have.
+    pub const POINT: FieldSet = POINT.union(COMPARISONS);
+
     /// The names in the language of the response.
     pub const NAMES: FieldSet = FieldSet::of(&[Field::UnitName, Field::MeasureName]);
 

@@ -94,17 +94,17 @@ pub struct SeriesView {
 /// One period of a series. Without `fields=` it has all fields but those that are given on request;
 /// otherwise it has those that are named. A number that cannot be given is null, and
 /// `<field>_reason` says why.
-#[derive(Clone, PartialEq, Debug, Default, utoipa::ToSchema)]
+#[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct PointView {
     /// The fields that are written; the others are not computed.
     #[schema(ignore)]
     pub fields: FieldSet,
     /// The period. Always present in series.
-    #[schema(required = false)]
-    pub period: String,
+    #[schema(required = false, value_type = String)]
+    pub period: Period,
     /// 00:00 UTC on the first day of the period.
-    #[schema(required = false)]
-    pub time: String,
+    #[schema(required = false, value_type = String)]
+    pub time: PeriodTime,
     /// The value.
     #[schema(value_type = Option<f64>)]
     pub value: Option<Rounded>,
@@ -115,7 +115,8 @@ pub struct PointView {
     /// Share of the leaves that the value covers, 0 to 1. Null if the figures apply to no leaf.
     pub coverage: Option<f64>,
     /// In a wider period: the month from which a stock was taken.
-    pub taken_from: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub taken_from: Option<Month>,
     /// For a kpi: the stated rate, with the digits as they were printed.
     #[schema(value_type = Option<f64>)]
     pub stated: Option<Decimal64>,
@@ -192,6 +193,16 @@ pub struct PointView {
     pub annotations: Vec<String>,
 }
 
+/// The first instant of a period, as responses show it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeriodTime(Period);
+
+impl Serialize for PeriodTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.time())
+    }
+}
+
 /// The operands of a kpi after aggregation: each as the formula names it, and its value.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct OperandValues(pub Vec<(Arc<str>, Rounded)>);
@@ -214,6 +225,50 @@ impl Serialize for PointView {
 }
 
 impl PointView {
+    /// A point of a period without any numbers.
+    #[must_use]
+    pub fn empty(period: Period, fields: FieldSet) -> Self {
+        Self {
+            fields,
+            period,
+            time: PeriodTime(period),
+            value: None,
+            value_reason: None,
+            origin: None,
+            coverage: None,
+            taken_from: None,
+            stated: None,
+            previous: None,
+            previous_reason: None,
+            year_before: None,
+            year_before_reason: None,
+            operands: None,
+            delta: None,
+            delta_reason: None,
+            delta_percent: None,
+            delta_percent_reason: None,
+            like_for_like_delta: None,
+            like_for_like_delta_reason: None,
+            like_for_like_percent: None,
+            like_for_like_percent_reason: None,
+            like_for_like_coverage: None,
+            year_delta: None,
+            year_delta_reason: None,
+            year_delta_percent: None,
+            year_delta_percent_reason: None,
+            year_to_date: None,
+            year_to_date_reason: None,
+            year_to_date_delta: None,
+            year_to_date_delta_reason: None,
+            year_to_date_percent: None,
+            year_to_date_percent_reason: None,
+            rolling: None,
+            rolling_reason: None,
+            rolling_coverage: None,
+            annotations: Vec::new(),
+        }
+    }
+
     /// Writes a field under a name, if it is one of a point.
     ///
     /// # Errors
@@ -301,15 +356,12 @@ impl PointView {
     ) -> Self {
         let wants = |wanted: &[Field]| fields.set.intersects(wanted);
         let mut view = Self {
-            fields: fields.set,
-            period: point.period().to_string(),
-            time: if wants(&[Field::Time]) { point.period().time() } else { String::new() },
             value: point.value().and_then(Rounded::new),
             value_reason: point.value_reason(),
             origin: point.origin(),
             coverage: point.coverage().map(share),
-            taken_from: point.taken_from().map(|month| month.to_string()),
-            ..Self::default()
+            taken_from: point.taken_from(),
+            ..Self::empty(point.period(), fields.set)
         };
         if wants(&[
             Field::Delta,
@@ -504,7 +556,7 @@ pub struct SeriesPage {
     /// The revision it was computed from.
     pub revision: i64,
     /// The periods of each series, in order.
-    pub periods: Vec<String>,
+    pub periods: Vec<Period>,
     /// How many series to skip for the next page; `None` on the last page.
     pub next_offset: Option<usize>,
     /// The series.
@@ -553,7 +605,6 @@ impl Snapshot {
         };
         let series: Vec<SeriesView> = pairs.by_ref().take(page).map(view).collect();
         let next_offset = pairs.next().map(|_| query.offset + page);
-        let periods = periods.iter().map(ToString::to_string).collect();
         Ok(SeriesPage { revision: state.revision, periods, next_offset, series })
     }
 }
