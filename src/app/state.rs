@@ -17,6 +17,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
+use kpi::roll_up::RollUps;
 use kpi::rules::{CurrentFindings, RuleBook};
 use kpi::target::TargetIndex;
 use kpi::unit::{Unit, UnitForest, UnitPosition, UnitRange};
@@ -91,6 +92,8 @@ pub struct State {
     pub measures: Arc<MeasureDictionary>,
     /// The current figures.
     pub cube: Cube,
+    /// Roll-ups of the figures over the units that are kept.
+    roll_ups: RollUps,
     /// The rules, compiled for the dictionary of measures.
     pub book: Arc<RuleBook>,
     /// The current findings.
@@ -178,6 +181,7 @@ impl State {
             hashes: store.hashes(head.revision)?.into(),
             measures: Arc::default(),
             cube: Cube::default(),
+            roll_ups: RollUps::default(),
             book,
             standing: CurrentFindings::default(),
         };
@@ -385,7 +389,7 @@ impl State {
     /// The units and the figures, from which values are computed.
     #[must_use]
     pub fn source(&self) -> ValueSource<'_> {
-        ValueSource::new(&self.units, self.view())
+        ValueSource::new(&self.units, self.view()).with_roll_ups(&self.roll_ups)
     }
 
     /// Replaces catalogue and units, and arranges the figures by the new units.
@@ -409,6 +413,8 @@ impl State {
         if moved {
             self.cube = self.cube.rearranged(&places);
         }
+        self.roll_ups = RollUps::default();
+        self.roll_ups.extend_to(self.measures.len());
         for (id, measure) in self.measures.iter() {
             if let Some(indicator) = catalogue.indicator(&measure.code)
                 && !self.cube.set_decimals(id, indicator.decimals)
@@ -433,8 +439,19 @@ impl State {
     pub fn put(&mut self, entry: &CubeEntry, decimals: Option<u32>, revision: i64) {
         let stamp = u32::try_from(revision).unwrap_or(u32::MAX);
         match decimals {
-            Some(_) => self.cube.set(entry, stamp),
+            Some(_) => {
+                self.roll_ups.forget(&self.units, (entry.measure, entry.unit, entry.month));
+                self.cube.set(entry, stamp);
+            }
             None => self.cube.set_stated(entry, stamp),
+        }
+    }
+
+    /// Sets the decimals of an indicator's measure, which rescales the figures that it has.
+    pub fn set_decimals(&mut self, measure: MeasureId, decimals: u32) {
+        if self.cube.decimals(measure) != Some(decimals) {
+            self.roll_ups.forget_measure(measure);
+            self.cube.set_decimals(measure, decimals);
         }
     }
 
@@ -452,6 +469,7 @@ impl State {
             for measure in measures {
                 known.intern(measure);
             }
+            self.roll_ups.extend_to(known.len());
         }
     }
 
@@ -466,9 +484,10 @@ impl State {
                 return Err(corrupt("the dictionary of measures has a gap"));
             }
         }
+        self.roll_ups.extend_to(self.measures.len());
         for measure in (known..self.measures.len()).map(MeasureId::new) {
             if let Some(decimals) = self.decimals(measure) {
-                self.cube.set_decimals(measure, decimals);
+                self.set_decimals(measure, decimals);
             }
         }
         Ok(())

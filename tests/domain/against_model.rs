@@ -14,6 +14,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
+use kpi::roll_up::RollUps;
 use kpi::unit::{UnitDocument, UnitForest};
 use kpi::value::{Origin, ValueSource};
 
@@ -304,7 +305,10 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
     let geography = world
         .today
         .map_or(Geography::AsReported, |today| Geography::Current(month(today).last_day()));
-    let source = ValueSource::new(&engine.units, view).with_geography(geography);
+    let mut kept = RollUps::default();
+    kept.extend_to(engine.measures.len());
+    let source =
+        ValueSource::new(&engine.units, view).with_geography(geography).with_roll_ups(&kept);
     let mut pairs = usize::try_from(seed).unwrap_or(0);
     for measure in asked(world, &engine) {
         let program = Program::of_measure(&engine.catalogue, &view, &measure).expect("declared");

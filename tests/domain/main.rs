@@ -19,5 +19,6 @@ mod hand;
 mod model;
 mod mutations;
 mod properties;
+mod roll_ups;
 mod rules;
 mod shipped;

@@ -154,6 +154,29 @@ impl BitSet {
             .collect();
     }
 
+    /// The number of positions of the set that lie in a range.
+    #[must_use]
+    pub fn count_range(&self, range: Range<usize>) -> usize {
+        let (first, last) = (range.start / 64, range.end.saturating_sub(1) / 64);
+        let in_word = |number: usize| {
+            let mut word = self.word(number);
+            if number == first {
+                word &= u64::MAX << (range.start % 64);
+            }
+            if number == last && !range.end.is_multiple_of(64) {
+                word &= (1 << (range.end % 64)) - 1;
+            }
+            usize::try_from(word.count_ones()).unwrap_or(0)
+        };
+        (first..=last).map(in_word).sum()
+    }
+
+    /// Bytes of memory that the set takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.words.capacity() * size_of::<u64>()
+    }
+
     /// Removes the positions of a range.
     pub fn clear_range(&mut self, range: UnitRange) {
         range.iter().for_each(|position| self.remove(position));

@@ -11,7 +11,7 @@ use super::bit_set::BitSet;
 use super::period::{Month, MonthSpan, Period, Step};
 use super::program::{PriorMonths, Program, SourceMonths};
 use super::unit::{UnitForest, UnitPosition};
-use super::value::{MonthState, Origin, StatedAbove, ValueSource};
+use super::value::{MonthState, OperandSums, Origin, StatedAbove, ValueSource};
 
 /// Why a number is null. Where several reasons apply, the first of them is given
 /// (docs/specification.md#changes).
@@ -128,7 +128,7 @@ impl PeriodPoint {
 struct SpanAggregate<'s> {
     span: MonthSpan,
     months: Cow<'s, [Option<MonthState>]>,
-    values: Option<Vec<f64>>,
+    values: Option<OperandSums>,
     value: Option<f64>,
     /// `None` where the figures apply to no leaf in any month.
     coverage: Option<f64>,
@@ -303,14 +303,17 @@ pub struct MeasureSeries<'a> {
     unit: UnitPosition,
     accumulating: Vec<bool>,
     first: Month,
-    states: Vec<Option<MonthState>>,
+    last: Month,
+    states: OnceCell<Vec<Option<MonthState>>>,
     /// With the units of today: this unit does not exist today, so all its values are null.
     left_out: bool,
+    /// Whether a figure that the program requires may not apply to a unit.
+    may_not_apply: bool,
 }
 
 impl<'a> MeasureSeries<'a> {
-    /// Computes the months that the periods `from` to `to`, and their changes, need. Both periods
-    /// have the same step.
+    /// The series of the periods `from` to `to`, which have the same step, with the months that
+    /// they and their changes need.
     #[must_use]
     pub fn new(
         source: ValueSource<'a>,
@@ -319,35 +322,43 @@ impl<'a> MeasureSeries<'a> {
         from: Period,
         to: Period,
     ) -> Self {
-        let first = from.year_before().first();
-        let count = usize::try_from(to.last().since(first) + 1).unwrap_or(0);
-        let left_out = source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit));
-        let states =
-            if left_out { vec![None; count] } else { source.states(program, unit, first, count) };
         Self {
             source,
             program,
             unit,
             accumulating: program.accumulating_operands(),
-            first,
-            states,
-            left_out,
+            first: from.year_before().first(),
+            last: to.last(),
+            states: OnceCell::new(),
+            left_out: source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit)),
+            may_not_apply: program.may_not_apply(&source.view),
         }
+    }
+
+    /// The same series for a question that compares no period with the year before: with the
+    /// months from the one before the period `from`. Earlier ones are computed one by one.
+    #[must_use]
+    pub fn without_year_before(self, from: Period) -> Self {
+        let first = from.previous().unwrap_or(from).first();
+        Self { first, states: OnceCell::new(), ..self }
     }
 
     /// The same series, prepared also for changes of the year to date: with all months from January
     /// of the year before.
     #[must_use]
-    pub fn with_years_to_date(mut self) -> Self {
-        let first = self.first.january();
-        let count = usize::try_from(self.first.since(first)).unwrap_or(0);
-        let mut states = if self.left_out {
-            vec![None; count]
-        } else {
-            self.source.states(self.program, self.unit, first, count)
-        };
-        states.append(&mut self.states);
-        Self { first, states, ..self }
+    pub fn with_years_to_date(self) -> Self {
+        Self { first: self.first.january(), states: OnceCell::new(), ..self }
+    }
+
+    /// The months that are computed at once, when the first of them is needed.
+    fn states(&self) -> &[Option<MonthState>] {
+        self.states.get_or_init(|| {
+            let count = usize::try_from(self.last.since(self.first) + 1).unwrap_or(0);
+            if self.left_out {
+                return vec![None; count];
+            }
+            self.source.states(self.program, self.unit, self.first, count)
+        })
     }
 
     /// The position of the unit.
@@ -435,7 +446,7 @@ impl<'a> MeasureSeries<'a> {
             return None;
         }
         let place = usize::try_from(span.first().since(self.first)).ok()?;
-        self.states.get(place..place + span.months().len())
+        self.states().get(place..place + span.months().len())
     }
 
     /// The state of a month of a span.
@@ -477,9 +488,10 @@ impl<'a> MeasureSeries<'a> {
         months: Cow<'s, [Option<MonthState>]>,
     ) -> SpanAggregate<'s> {
         let taken = months.iter().rposition(Option::is_some);
-        let last = taken.and_then(|taken| months.get(taken)?.clone());
+        let last = taken.and_then(|taken| months.get(taken)?.as_ref());
+        let last = last.map(|last| (last.values.clone(), last.coverage, last.origin));
         let is_average = !span.is_month() && self.program.is_average();
-        let Some(last) = last.filter(|_| !is_average) else {
+        let Some((last, coverage, origin)) = last.filter(|_| !is_average) else {
             let mut all = span.months().zip(months.iter());
             let applies =
                 !all.all(|(month, state)| self.is_not_applicable(span, month, state.as_ref()));
@@ -494,19 +506,18 @@ impl<'a> MeasureSeries<'a> {
             };
         };
         if self.has_only_stocks() || span.is_month() {
-            let value = self.program.apply(&last.values);
             return SpanAggregate {
                 span,
                 months,
-                value,
-                coverage: Some(last.coverage),
+                value: self.program.apply(&last),
+                coverage: Some(coverage),
                 taken,
-                origin: Some(last.origin),
-                values: Some(last.values),
+                origin: Some(origin),
+                values: Some(last),
             };
         }
         let counted = || months.iter().flatten();
-        let values = self.summed(counted(), &last.values);
+        let values = self.summed(counted(), &last);
         let applying = span.months().zip(months.iter());
         let applying = applying
             .filter(|(month, state)| !self.is_not_applicable(span, *month, state.as_ref()))
@@ -533,14 +544,21 @@ impl<'a> MeasureSeries<'a> {
 
     /// Whether the figures apply to no leaf below the unit in a month.
     fn applies_nowhere(&self, month: Month, prior: Option<PriorMonths>) -> bool {
+        if !self.may_not_apply {
+            return false;
+        }
         let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
         applying.is_empty() && !self.source.leaves(self.unit, month).is_empty()
     }
 
     /// The operands over several months: flows are summed, the others have the values of the last
     /// month. An operand that like for like left without a contribution (NaN) adds nothing.
-    fn summed<'m>(&self, months: impl Iterator<Item = &'m MonthState>, last: &[f64]) -> Vec<f64> {
-        let mut sums: Vec<f64> = last
+    fn summed<'m>(
+        &self,
+        months: impl Iterator<Item = &'m MonthState>,
+        last: &[f64],
+    ) -> OperandSums {
+        let mut sums: OperandSums = last
             .iter()
             .zip(&self.accumulating)
             .map(|(value, accumulates)| if *accumulates { f64::NAN } else { *value })
@@ -895,8 +913,8 @@ fn whole_value(found: Option<&SpanAggregate<'_>>) -> ChangeResult {
 }
 
 struct CommonLeafOperands {
-    now: Vec<f64>,
-    then: Vec<f64>,
+    now: OperandSums,
+    then: OperandSums,
     coverage: f64,
 }
 

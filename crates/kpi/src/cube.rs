@@ -316,6 +316,12 @@ impl Cube {
         true
     }
 
+    /// The decimals of an indicator's measure.
+    #[must_use]
+    pub fn decimals(&self, measure: MeasureId) -> Option<u32> {
+        self.columns.get(measure).map(|column| column.decimals)
+    }
+
     /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
     /// decimals before.
     pub fn set(&mut self, entry: &CubeEntry, revision: u32) {
@@ -526,6 +532,17 @@ impl Cube {
             Month::from_number(first)?,
             Month::from_number(blocks().map(|block| last(block)).max()?)?,
         ))
+    }
+
+    /// As [`Cube::span`], of one indicator's measure.
+    #[must_use]
+    pub fn span_of(&self, measure: MeasureId) -> Option<(Month, Month)> {
+        let column = self.columns.get(measure)?;
+        let blocks = || column.blocks.iter().flatten().filter(|block| block.months > 0);
+        let end = |block: &FigureBlock| block.first + i32::try_from(block.months).unwrap_or(0);
+        let first = blocks().map(|block| block.first).min()?;
+        let end = blocks().map(|block| end(block)).max()?;
+        Some((Month::from_number(first)?, Month::from_number(end - 1)?))
     }
 
     /// The number of current figures.

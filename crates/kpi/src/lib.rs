@@ -24,6 +24,7 @@ pub mod program;
 pub mod quality;
 pub mod ranking;
 pub mod remark;
+pub mod roll_up;
 pub mod rules;
 pub mod sentence;
 pub mod target;

@@ -387,6 +387,11 @@ impl Program {
         self.operands.iter().flat_map(Operand::required).collect()
     }
 
+    /// Whether a figure that it requires may not apply to a unit.
+    pub(super) fn may_not_apply(&self, view: &CubeView<'_>) -> bool {
+        self.required().iter().any(|figure| figure.own.may_not_apply(view))
+    }
+
     /// Whether it contains `prev()`.
     #[must_use]
     pub fn has_previous(&self) -> bool {

@@ -182,6 +182,8 @@ pub struct Unit {
     pub last: Month,
     successors: Vec<UnitPosition>,
     predecessors: Vec<UnitPosition>,
+    /// Its place among the units that have units below them.
+    inner: Option<u32>,
 }
 
 impl Unit {
@@ -196,6 +198,13 @@ impl Unit {
     pub fn exists_on(&self, day: NaiveDate) -> bool {
         self.document.valid_from.is_none_or(|from| from <= day)
             && self.document.valid_to.is_none_or(|to| day <= to)
+    }
+
+    /// Its place among the units that have units below them, in tree order; `None` when it has
+    /// none.
+    #[must_use]
+    pub fn inner_place(&self) -> Option<usize> {
+        self.inner.and_then(|place| usize::try_from(place).ok())
     }
 
     /// Whether the unit names no successors.
@@ -234,6 +243,7 @@ pub struct UnitForest {
     official: HashMap<String, Vec<UnitPosition>>,
     with_successors: Vec<UnitPosition>,
     epochs: Vec<UnitEpoch>,
+    inner_len: usize,
 }
 
 impl UnitForest {
@@ -329,6 +339,7 @@ impl UnitForest {
             documents.into_iter().map(Some).collect();
         let mut units = Vec::with_capacity(order.len());
         let mut positions = HashMap::with_capacity(order.len());
+        let mut inner_places = 0_u32..;
         for (n, depth, size) in order {
             let Some((number, document)) = documents.get_mut(*n).and_then(Option::take) else {
                 continue;
@@ -347,6 +358,7 @@ impl UnitForest {
                 last,
                 successors: Vec::new(),
                 predecessors: Vec::new(),
+                inner: if *size > 1 { inner_places.next() } else { None },
             });
         }
         let (mut with_successors, mut official) =
@@ -377,7 +389,8 @@ impl UnitForest {
         }
         let numbers = placed(&units).map(|(position, unit)| (unit.number, position)).collect();
         let epochs = epochs_of(&units);
-        Self { units, positions, numbers, official, with_successors, epochs }
+        let inner_len = units.iter().filter(|unit| unit.inner.is_some()).count();
+        Self { units, positions, numbers, official, with_successors, epochs, inner_len }
     }
 
     /// The number of units.
@@ -525,6 +538,29 @@ impl UnitForest {
             found.insert(position); // no child exists, so the unit is a leaf
         }
         found
+    }
+
+    /// The number of leaves in the [subtree](Self::subtree) of a unit in a month; 1 when the unit
+    /// is a leaf itself, 0 when it does not exist.
+    #[must_use]
+    pub fn leaf_count(&self, subtree: Range<usize>, month: Month) -> usize {
+        let Some(epoch) = self.epoch(month).filter(|_| self.exists(subtree.start, month)) else {
+            return 0;
+        };
+        if subtree.len() == 1 {
+            return 1;
+        }
+        let first = epoch.detached.partition_point(|detached| *detached <= subtree.start);
+        if epoch.detached.get(first).is_some_and(|detached| *detached < subtree.end) {
+            return self.leaves(subtree.start, month).len();
+        }
+        epoch.leaves.count_range(subtree).max(1)
+    }
+
+    /// The number of units that have units below them.
+    #[must_use]
+    pub fn inner_len(&self) -> usize {
+        self.inner_len
     }
 
     /// What a unit became by a month: itself when it exists then, otherwise the existing units to

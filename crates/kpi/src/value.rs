@@ -3,14 +3,18 @@
 //! [`super::change`] computes wider periods and changes from them.
 
 use std::rc::Rc;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::bit_set::BitSet;
 use super::catalogue::IndicatorKind;
-use super::cube::CubeView;
+use super::cube::{CubeView, MeasureId};
 use super::geography::{Geography, Predecessor, UnitAt};
 use super::number::{Statement, float, power_of_ten, share};
 use super::period::Month;
 use super::program::{FigureOperand, Operand, OwnValuePlan, PriorMonths, Program, ProgramNode};
+use super::roll_up::{MonthRollUp, RollUps};
 use super::unit::{UnitForest, UnitPosition, UnitRange};
 
 /// How a value came about (docs/specification.md#own-value, docs/specification.md#value).
@@ -50,8 +54,11 @@ pub enum LeafCover {
     /// All leaves.
     All,
     /// These leaves.
-    Some(BitSet),
+    Some(Arc<BitSet>),
 }
+
+/// The value of each operand of a program; without memory of its own for the few that most have.
+pub type OperandSums = SmallVec<[f64; 4]>;
 
 /// The value of one figure in one month, summed over a subtree.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +73,7 @@ struct RollUp {
 #[derive(Clone, Debug)]
 pub struct MonthState {
     /// The value of each operand; of an indicator the sum in units of its last decimal.
-    pub values: Vec<f64>,
+    pub values: OperandSums,
     /// The leaves covered.
     pub cover: LeafCover,
     /// Covered leaves / all leaves, 0 to 1.
@@ -139,7 +146,7 @@ pub struct Contributions {
 impl Contributions {
     /// The value of each operand.
     #[must_use]
-    pub fn values(&self) -> Vec<f64> {
+    pub fn values(&self) -> OperandSums {
         self.operands.iter().map(|pieces| total(pieces)).collect()
     }
 
@@ -174,13 +181,21 @@ pub struct ValueSource<'a> {
     pub view: CubeView<'a>,
     /// In which units values are given.
     pub geography: Geography,
+    /// Roll-ups of these figures over these units that are kept, if there are any.
+    kept: Option<&'a RollUps>,
 }
 
 impl<'a> ValueSource<'a> {
     /// Units and figures, with values as reported.
     #[must_use]
     pub fn new(units: &'a UnitForest, view: CubeView<'a>) -> Self {
-        Self { units, view, geography: Geography::AsReported }
+        Self { units, view, geography: Geography::AsReported, kept: None }
+    }
+
+    /// The same with the kept roll-ups of exactly these units and the cube of this view.
+    #[must_use]
+    pub fn with_roll_ups(self, kept: &'a RollUps) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     /// The same units and figures, with values in the units of another geography.
@@ -506,46 +521,43 @@ impl<'a> ValueSource<'a> {
                 .map(|month| self.state(program, unit, month, PriorMonths::of_month(month)))
                 .collect();
         };
-        let mut rolled: Vec<std::vec::IntoIter<RollUp>> = figures
+        let rolled: SmallVec<[Vec<RollUp>; 2]> = figures
             .iter()
             .map(|figure| {
                 let from = if figure.previous { first.plus(-1) } else { first };
-                self.roll_up(figure, unit, from, count).into_iter()
+                self.roll_up(figure, unit, from, count)
             })
             .collect();
         let single = matches!(figures.as_slice(), [figure] if !figure.previous);
-        months()
-            .map(|month| {
-                let row: Vec<RollUp> = rolled.iter_mut().filter_map(Iterator::next).collect();
-                if self.geography != Geography::AsReported
-                    && (!self.units.exists(unit, month) || program.has_previous())
-                {
-                    return self.state(program, unit, month, PriorMonths::of_month(month));
-                }
-                if !self.units.exists(unit, month)
-                    || row.iter().any(|operand| operand.cover == LeafCover::Nothing)
-                {
-                    return None;
-                }
-                if single || row.iter().all(|operand| operand.cover == LeafCover::All) {
-                    let values = row.iter().map(|operand| wide_float(operand.sum)).collect();
-                    let last = row.into_iter().next()?;
-                    let origin = if program.computed {
-                        Origin::Computed
-                    } else {
-                        last.origin.unwrap_or(Origin::RolledUp)
-                    };
-                    return Some(MonthState {
-                        values,
-                        cover: last.cover,
-                        coverage: last.coverage,
-                        origin,
-                        gathered: None,
-                    });
-                }
-                self.state(program, unit, month, PriorMonths::of_month(month))
-            })
-            .collect()
+        let is_reported = self.geography == Geography::AsReported;
+        let state = |(place, month): (usize, Month)| {
+            let row = || rolled.iter().filter_map(|operand| operand.get(place));
+            let exists = self.units.exists(unit, month);
+            if !is_reported && (!exists || program.has_previous()) {
+                return self.state(program, unit, month, PriorMonths::of_month(month));
+            }
+            if !exists || row().any(|operand| operand.cover == LeafCover::Nothing) {
+                return None;
+            }
+            if single || row().all(|operand| operand.cover == LeafCover::All) {
+                let values = row().map(|operand| wide_float(operand.sum)).collect();
+                let first = row().next()?;
+                let origin = if program.computed {
+                    Origin::Computed
+                } else {
+                    first.origin.unwrap_or(Origin::RolledUp)
+                };
+                return Some(MonthState {
+                    values,
+                    cover: first.cover.clone(),
+                    coverage: first.coverage,
+                    origin,
+                    gathered: None,
+                });
+            }
+            self.state(program, unit, month, PriorMonths::of_month(month))
+        };
+        months().enumerate().map(state).collect()
     }
 
     /// The state of one month. `None` when the value is missing.
@@ -579,7 +591,7 @@ impl<'a> ValueSource<'a> {
             cover: if covers_all {
                 LeafCover::All
             } else {
-                LeafCover::Some(gathered.covered.clone())
+                LeafCover::Some(Arc::new(gathered.covered.clone()))
             },
             coverage,
             origin,
@@ -725,7 +737,7 @@ impl<'a> ValueSource<'a> {
         match cover {
             LeafCover::Nothing => BitSet::default(),
             LeafCover::All => self.leaves(unit, month),
-            LeafCover::Some(bits) => bits.clone(),
+            LeafCover::Some(bits) => BitSet::clone(bits),
         }
     }
 
@@ -947,7 +959,7 @@ impl<'a> ValueSource<'a> {
         let left_out = self.not_applicable_leaves(own, unit, month);
         let applying = |position: UnitPosition| {
             if left_out.is_empty() {
-                self.leaf_count(position, month)
+                self.units.leaf_count(self.units.subtree(position), month)
             } else {
                 self.units.leaves(position, month).without(&left_out).len()
             }
@@ -980,6 +992,16 @@ impl<'a> ValueSource<'a> {
         }
         let end = if figure.kind == IndicatorKind::Average { unit.next() } else { top.end };
         let plain = figure.own.splits.is_empty() && self.view.is_plain();
+        if let Some(measure) = figure.own.stated.filter(|_| plain) {
+            if end == unit + 1 && top.end == end {
+                return self.roll_up_leaf(measure, unit, first, count);
+            }
+            if let Some(kept) = self.kept.filter(|_| end > unit + 1)
+                && let Some(found) = self.roll_up_kept(kept, (measure, unit), first, count)
+            {
+                return found;
+            }
+        }
         let mut months: Vec<RollUpWalk> = (0..)
             .map(|n| RollUpWalk {
                 month: first.plus(n),
@@ -1011,7 +1033,7 @@ impl<'a> ValueSource<'a> {
                 let Some((value, summed)) = own else { continue };
                 walk.passed = here.end;
                 walk.sum += i128::from(value);
-                walk.parts += self.leaf_count(position, walk.month);
+                walk.parts += self.units.leaf_count(self.units.subtree(position), walk.month);
                 if position == unit {
                     walk.origin = Some(if summed { Origin::Summed } else { Origin::Stated });
                 }
@@ -1023,13 +1045,13 @@ impl<'a> ValueSource<'a> {
             .map(|walk| {
                 let leaves = match known {
                     Some((month, leaves)) if self.units.same_epoch(month, walk.month) => leaves,
-                    _ => self.units.leaves(unit, walk.month).len(),
+                    _ => self.units.leaf_count(self.units.subtree(unit), walk.month),
                 };
                 known = Some((walk.month, leaves));
                 let cover = match walk.parts {
                     0 => LeafCover::Nothing,
                     all if all == leaves => LeafCover::All,
-                    _ => LeafCover::Some(self.covered_leaves(figure, unit, walk.month)),
+                    _ => LeafCover::Some(Arc::new(self.covered_leaves(figure, unit, walk.month))),
                 };
                 RollUp {
                     sum: walk.sum,
@@ -1039,6 +1061,50 @@ impl<'a> ValueSource<'a> {
                 }
             })
             .collect()
+    }
+
+    /// The value of a figure at a unit that has no units below it.
+    fn roll_up_leaf(
+        &self,
+        measure: MeasureId,
+        unit: usize,
+        first: Month,
+        count: usize,
+    ) -> Vec<RollUp> {
+        let row = self.view.cube.row(measure, unit);
+        let value = |month: Month| row.at(month).filter(|_| self.units.exists(unit, month));
+        let state = |month: Month| {
+            value(month).map_or_else(RollUp::default, |value| RollUp {
+                sum: i128::from(value),
+                cover: LeafCover::All,
+                coverage: 1.0,
+                origin: Some(Origin::Stated),
+            })
+        };
+        (0..).map(|n| state(first.plus(n))).take(count).collect()
+    }
+
+    /// The value of a figure at a unit with units below it, from sums that are kept.
+    fn roll_up_kept(
+        &self,
+        kept: &RollUps,
+        (measure, unit): (MeasureId, usize),
+        first: Month,
+        count: usize,
+    ) -> Option<Vec<RollUp>> {
+        let months = kept.months((self.units, self.view.cube), (measure, unit), first, count)?;
+        let own = self.view.cube.row(measure, unit);
+        let state = |(month, sums): (Month, MonthRollUp)| RollUp {
+            sum: sums.sum,
+            coverage: share(sums.covered, sums.leaves),
+            cover: match (sums.covered, sums.cover) {
+                (0, _) => LeafCover::Nothing,
+                (_, Some(some)) => LeafCover::Some(some),
+                (_, None) => LeafCover::All,
+            },
+            origin: (sums.covered > 0 && own.at(month).is_some()).then_some(Origin::Stated),
+        };
+        Some((0..).map(|n| first.plus(n)).zip(months).map(state).collect())
     }
 
     /// The value of a figure in a month, where it may not apply to some leaves.
@@ -1057,7 +1123,7 @@ impl<'a> ValueSource<'a> {
             cover: if left_out.is_empty() && covered == leaves {
                 LeafCover::All
             } else {
-                LeafCover::Some(covered)
+                LeafCover::Some(Arc::new(covered))
             },
             origin: self
                 .own(&figure.own, unit, month)
@@ -1104,11 +1170,6 @@ impl<'a> ValueSource<'a> {
             };
         }
         found
-    }
-
-    /// The number of leaves below an existing unit, or 1 when it is a leaf.
-    fn leaf_count(&self, unit: UnitPosition, month: Month) -> usize {
-        if self.units.subtree(unit).len() == 1 { 1 } else { self.units.leaves(unit, month).len() }
     }
 }
 

@@ -445,6 +445,22 @@ impl RequestedFields {
             .then(|| Fault::new("/rolling", "steps_differ", "rolling is given for months only"))
     }
 
+    /// Whether months of the year before the first period are needed.
+    pub(in crate::app) fn needs_year_before(&self) -> bool {
+        self.rolling.is_some()
+            || self.needs_years_to_date()
+            || self.set.intersects(&[
+                Field::YearBefore,
+                Field::YearBeforeReason,
+                Field::YearDelta,
+                Field::YearDeltaReason,
+                Field::YearDeltaPercent,
+                Field::YearDeltaPercentReason,
+                Field::YearToDate,
+                Field::YearToDateReason,
+            ])
+    }
+
     /// Whether the years to date of the year before are needed.
     pub(in crate::app) fn needs_years_to_date(&self) -> bool {
         self.set.intersects(&[

@@ -500,6 +500,9 @@ impl<'a> PreparedSeries<'a> {
         to: Period,
     ) -> MeasureSeries<'a> {
         let series = MeasureSeries::new(source, self.program, unit, from, to);
+        if !self.fields.needs_year_before() {
+            return series.without_year_before(from);
+        }
         if self.fields.needs_years_to_date() { series.with_years_to_date() } else { series }
     }
 

@@ -433,7 +433,7 @@ impl State {
         let book = Arc::clone(&self.book);
         for (measure, decimals) in &evaluation.effect.measures {
             if let Some(decimals) = decimals {
-                self.cube.set_decimals(*measure, *decimals);
+                self.set_decimals(*measure, *decimals);
             }
         }
         let decimals: ahash::AHashMap<MeasureId, Option<u32>> =
