@@ -545,7 +545,7 @@ fn all_values(call: &ApiCall, name: &str) -> BTreeSet<String> {
         "parent" => of_units(|unit| unit.document.parent.clone().unwrap_or_default()),
         "level" => of_units(|unit| unit.depth.to_string()),
         "rule" => {
-            state.standing.within(state.units.all()).map(|finding| finding.rule.clone()).collect()
+            state.standing().within(state.units.all()).map(|finding| finding.rule.clone()).collect()
         }
         "severity" => ["warning", "error"].map(ToOwned::to_owned).into(),
         _ => {

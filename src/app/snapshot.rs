@@ -350,12 +350,15 @@ impl App {
         ask(self.store(), |store| Ok(store.head()?)).await
     }
 
-    /// A past state: the current one where the revisions are equal, otherwise loaded from the
-    /// ledger.
+    /// A past state: made of the current one where nothing but figures changed since, otherwise
+    /// loaded from the ledger.
     fn state_at(&self, id: RevisionId, recorded_at: i64) -> Result<Arc<State>, Error> {
         let current = self.state();
         if current.id() == id {
             return Ok(current);
+        }
+        if let Some(state) = current.rewound(id, recorded_at) {
+            return Ok(Arc::new(state));
         }
         let loaded = State::at(
             self.store(),

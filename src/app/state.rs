@@ -2,7 +2,7 @@
 
 pub mod documents;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use self::documents::{ClosedMonths, DeclarationSet, LedgerConfig, LedgerDocuments, corrupt};
 use imbl::Vector;
@@ -18,7 +18,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
 use kpi::period::Month;
 use kpi::roll_up::RollUps;
-use kpi::rules::{CurrentFindings, RuleBook};
+use kpi::rules::{CheckAt, CurrentFindings, Finding, RuleBook};
 use kpi::target::TargetIndex;
 use kpi::unit::{Unit, UnitForest, UnitPosition, UnitRange};
 use kpi::value::ValueSource;
@@ -29,6 +29,10 @@ use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, 
 /// searched for them.
 const REPORTED_MONTHS: usize = 13;
 const MONTHS_SEARCHED: i32 = 72;
+
+/// Figures of an earlier state that differ, up to which its findings are found from those of now;
+/// beyond that all are evaluated again when they are needed.
+const MAX_REEVALUATED: usize = 5_000;
 
 /// At most this many external revisions are applied at once.
 const STRETCH: u32 = 16;
@@ -96,8 +100,10 @@ pub struct State {
     roll_ups: RollUps,
     /// The rules, compiled for the dictionary of measures.
     pub book: Arc<RuleBook>,
-    /// The current findings.
-    pub standing: CurrentFindings,
+    /// The findings of the figures, once they are needed.
+    standing: OnceLock<CurrentFindings>,
+    /// For each measure, the revision that first named it.
+    numbered: Vector<i64>,
 }
 
 /// External changes: revisions that another process wrote, read and verified against the hash
@@ -145,7 +151,9 @@ impl State {
     /// Those of the store, [`StoreError::Unsound`] for rows that the hash chain does not cover, and
     /// [`StoreError::Corrupt`] for rows that contradict each other.
     pub fn load(store: &Store, calendar: Calendar) -> Result<Self, Error> {
-        Self::at(store, store.head()?, calendar)
+        let state = Self::at(store, store.head()?, calendar)?;
+        state.evaluate_findings();
+        Ok(state)
     }
 
     /// Loads the ledger as of the revision `head`.
@@ -183,12 +191,17 @@ impl State {
             cube: Cube::default(),
             roll_ups: RollUps::default(),
             book,
-            standing: CurrentFindings::default(),
+            standing: OnceLock::new(),
+            numbered: Vector::new(),
         };
         state.set_declarations(declared.declarations);
-        let mut measures: Vec<MeasureRow> =
-            foundation.iter().flat_map(|commit| commit.new_measures.iter().cloned()).collect();
-        measures.sort_unstable_by_key(|row| row.id);
+        let mut measures: Vec<(i64, MeasureRow)> = foundation
+            .iter()
+            .flat_map(|commit| commit.new_measures.iter().map(|row| (commit.revision, row.clone())))
+            .collect();
+        measures.sort_unstable_by_key(|(_, row)| row.id);
+        let (revisions, measures): (Vec<i64>, Vec<MeasureRow>) = measures.into_iter().unzip();
+        state.numbered.extend(revisions);
         state.number(measures)?;
         // The hashes were read in another transaction than the figures.
         if state.read_figures(store, foundation)? != state.id() {
@@ -198,8 +211,45 @@ impl State {
             )
             .into());
         }
-        state.reevaluate_rules();
+        state.compile_rules();
         Ok(state)
+    }
+
+    /// The state at an earlier revision, made of this one: with what was replaced since put back,
+    /// and without what came since. It is the state that [`State::at`] reads from the ledger.
+    ///
+    /// `None` for a revision of another history, before the last change of the catalogue, the
+    /// units, the closed months and what else is declared, and when too much was replaced since.
+    #[must_use]
+    pub fn rewound(&self, id: RevisionId, recorded_at: i64) -> Option<Self> {
+        if id.number < self.documents.changed_at() || self.id_of(id.number) != Some(id) {
+            return None;
+        }
+        let known = self.numbered.iter().take_while(|revision| **revision <= id.number).count();
+        let (cube, places) = self.cube.rewound(u32::try_from(id.number).ok()?, known)?;
+        let length = usize::try_from(id.number).ok()?;
+        let mut state = Self {
+            revision: id.number,
+            recorded_at,
+            times: self.times.take(length),
+            hashes: self.hashes.take(length),
+            numbered: self.numbered.take(known),
+            cube,
+            roll_ups: RollUps::default(),
+            ..self.clone()
+        };
+        state.roll_ups.extend_to(known);
+        if known < self.measures.len() {
+            state.measures = Arc::new(self.measures.first(known));
+            state.compile_rules();
+        } else if places.len() > MAX_REEVALUATED {
+            state.standing = OnceLock::new();
+        } else {
+            let entry = |(measure, unit, month)| CubeEntry { measure, unit, month, written: None };
+            let entries: Vec<CubeEntry> = places.into_iter().map(entry).collect();
+            state.evaluate_rules(&entries);
+        }
+        Some(state)
     }
 
     /// Applies external changes.
@@ -220,6 +270,7 @@ impl State {
         let known = self.measures.len();
         let mut entries = Vec::new();
         for (commit, hash) in news.commits {
+            self.numbered.extend(commit.new_measures.iter().map(|_| commit.revision));
             self.number(commit.new_measures)?;
             for row in &commit.observations {
                 let entry = entry(row, &self.units)
@@ -246,6 +297,7 @@ impl State {
     pub fn advance(&mut self, commit: &Commit, hash: Hash) {
         self.times.push_back(commit.recorded_at);
         self.hashes.push_back(hash);
+        self.numbered.extend(commit.new_measures.iter().map(|_| commit.revision));
         (self.revision, self.recorded_at) = (commit.revision, commit.recorded_at);
         if LedgerDocuments::changed_by(commit) || !commit.declarations.is_empty() {
             Arc::make_mut(&mut self.documents).apply(commit);
@@ -365,8 +417,27 @@ impl State {
         checks.dedup();
         for check in checks {
             let found = book.evaluate(&self.source(), &check);
-            book.record(&check, found, &mut self.standing);
+            self.record_finding(&book, &check, found);
         }
+    }
+
+    /// Replaces the finding of a check.
+    pub fn record_finding(&mut self, book: &RuleBook, check: &CheckAt, found: Option<Finding>) {
+        self.evaluate_findings();
+        if let Some(standing) = self.standing.get_mut() {
+            book.record(check, found, standing);
+        }
+    }
+
+    /// The findings of the figures; a past state evaluates them when they are first needed.
+    #[must_use]
+    pub fn standing(&self) -> &CurrentFindings {
+        self.standing.get_or_init(|| self.book.all(&self.source()))
+    }
+
+    /// Evaluates the findings now, if they are not yet.
+    pub fn evaluate_findings(&self) {
+        self.standing.get_or_init(|| self.book.all(&self.source()));
     }
 
     /// The validation context for a submission to this state.
@@ -430,9 +501,14 @@ impl State {
 
     /// Compiles the rules and evaluates all findings again.
     pub fn reevaluate_rules(&mut self) {
+        self.compile_rules();
+        self.evaluate_findings();
+    }
+
+    /// Compiles the rules, so that the findings are evaluated again when they are next needed.
+    fn compile_rules(&mut self) {
         self.book = Arc::new(RuleBook::new(&self.catalogue, &self.view()));
-        let standing = self.book.all(&self.source());
-        self.standing = standing;
+        self.standing = OnceLock::new();
     }
 
     /// Puts one figure into the cube; `decimals` is `None` for a stated rate.

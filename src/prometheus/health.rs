@@ -369,7 +369,7 @@ impl ServiceMetrics {
             let state = app.state();
             self.figures.set(number(state.cube.len()));
             self.units.set(number(state.units.len()));
-            self.findings.set(number(state.standing.len()));
+            self.findings.set(number(state.standing().len()));
             self.revision.set(state.revision);
             self.cube_bytes.set(number(state.cube.bytes()));
             self.clocks.update(app.clock(), state.recorded_at);

@@ -581,7 +581,7 @@ impl<'a> JobPlanner<'a> {
             }
             let mut kinds: Vec<(&str, &str, &str)> = self
                 .state
-                .standing
+                .standing()
                 .within(self.state.units.subtree(*unit))
                 .map(|finding| {
                     let measure = finding.measure.code.as_str();
@@ -778,7 +778,7 @@ fn service_level_values(
         let measure = labels.get("measure");
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
         let ours = state
-            .standing
+            .standing()
             .within(range.clone())
             .filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity)
             .filter(|finding| finding.measure.code == measure);

@@ -20,7 +20,7 @@ use kpi::period::{Month, Period, Step};
 use kpi::rules::{Finding, RuleBook};
 use kpi::unit::{Unit, UnitNumber, UnitPosition};
 use kpi::value::Origin;
-use ledger::Store;
+use ledger::{LedgerHead, Store};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -652,13 +652,13 @@ fn said(state: &State) -> Said {
             .chain(state.cube.all_stated())
             .collect(),
         findings: standing(state),
-        count: (state.cube.len(), state.standing.len()),
+        count: (state.cube.len(), state.standing().len()),
     }
 }
 
 /// The findings that a state has updated.
 fn standing(state: &State) -> Vec<Finding> {
-    state.standing.within(state.units.all()).cloned().collect()
+    state.standing().within(state.units.all()).cloned().collect()
 }
 
 /// The findings of all figures of a state, evaluated at once.
@@ -825,6 +825,7 @@ fn live_through(seed: u64, rules: &str) {
         assert_eq!(now, then, "seed {seed}");
     }
     assert!(now == then, "seed {seed}: the findings differ");
+    check_earlier_states(&live.app, seed);
     let again = App::open(live.app.store().clone()).unwrap();
     let (now, then) = (series(&live.app), series(&again));
     again.stop();
@@ -833,6 +834,30 @@ fn live_through(seed: u64, rules: &str) {
         assert_eq!(now, then, "seed {seed}");
     }
     assert_eq!(now.len(), then.len());
+}
+
+/// Every earlier state that is made of the current one must have the content of the one that is
+/// read from the ledger.
+fn check_earlier_states(app: &App, seed: u64) {
+    let state = app.state();
+    let mut made = 0;
+    for number in 1..=state.revision {
+        let recorded_at = state.time_of(u32::try_from(number).unwrap()).unwrap();
+        let id = state.id_of(number).unwrap();
+        let Some(earlier) = state.rewound(id, recorded_at) else { continue };
+        let head = LedgerHead { revision: number, recorded_at };
+        let read = State::at(app.store(), head, app.clock().calendar()).unwrap();
+        assert_eq!(earlier.id(), read.id(), "seed {seed}, revision {number}");
+        let (earlier, read) = (said(&earlier), said(&read));
+        assert_eq!(
+            (earlier.head, earlier.count, &earlier.measures, &earlier.findings),
+            (read.head, read.count, &read.measures, &read.findings),
+            "seed {seed}, revision {number}"
+        );
+        assert!(earlier == read, "seed {seed}, revision {number}");
+        made += 1;
+    }
+    assert!(made > 0, "seed {seed}: at least the state of the current revision");
 }
 
 proptest! {
@@ -878,7 +903,7 @@ fn a_refused_submission_does_not_change_the_findings_of_its_batch() {
             "each receipt must have its own finding"
         );
         let state = live.app.state();
-        assert_eq!(state.standing.len(), 2);
+        assert_eq!(state.standing().len(), 2);
         assert_eq!(standing(&state), from_nothing(&state));
         drop(state);
         assert_eq!(
@@ -911,5 +936,5 @@ fn a_dry_run_returns_the_same_as_recording() {
     let withdrawn = live.submit(&gone);
     assert_eq!((withdrawn.counts.withdrawn, withdrawn.counts.unchanged), (1, 1));
     // The total is now the sum of its parts, 10, and the rate is 50
-    assert_eq!(live.app.state().standing.len(), 0);
+    assert_eq!(live.app.state().standing().len(), 0);
 }

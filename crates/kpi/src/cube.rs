@@ -9,18 +9,25 @@
 //!
 //! A clone shares columns, blocks and the map with the original and costs one reference count per
 //! column. A change copies only the blocks that it touches, and only while a clone holds them.
+//!
+//! What later revisions replaced is kept aside, the newest [`MAX_REPLACED`] figures of it. So the
+//! figures of an earlier revision are those of today, with what was replaced since put back and
+//! what came since taken out ([`Cube::rewound`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use imbl::OrdMap;
+use imbl::{OrdMap, Vector};
 
 use super::measure::{Measure, Members};
 use super::number::{Decimal64, Statement};
 use super::period::Month;
 use super::unit::UnitPosition;
 
+/// Most replaced figures that are kept, in 64 MB, and most replaced rates, in 16 MB.
+pub const MAX_REPLACED: usize = 2_000_000;
+const MAX_REPLACED_RATES: usize = MAX_REPLACED / 8;
 /// Units in one block.
 const BLOCK_UNITS: usize = 64;
 /// Content of a cell without a figure.
@@ -131,6 +138,16 @@ impl MeasureDictionary {
         self.list.is_empty()
     }
 
+    /// The first measures, as many as there were at an earlier time.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        let mut found = Self::default();
+        for measure in self.list.iter().take(count) {
+            found.intern(measure);
+        }
+        found
+    }
+
     /// All measures in order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (MeasureId, &Measure)> {
         self.list.iter().enumerate().map(|(index, measure)| (MeasureId(index), measure))
@@ -201,6 +218,72 @@ impl FigureBlock {
         *self = wider;
     }
 
+    /// The content of a place that a revision is about to replace; `None` where nothing was ever
+    /// recorded.
+    fn replaced_at(
+        &self,
+        place: usize,
+        entry: &CubeEntry,
+        revision: u32,
+    ) -> Option<ReplacedFigure> {
+        let stamp = self.stamps.get(place).copied().filter(|stamp| *stamp > 0)?;
+        Some(ReplacedFigure {
+            value: *self.values.get(place)?,
+            measure: u32::try_from(entry.measure).ok()?,
+            unit: u32::try_from(entry.unit).ok()?,
+            month: entry.month,
+            revision,
+            stamp,
+            first: self.firsts.get(place).copied().unwrap_or(0),
+        })
+    }
+
+    /// Sets the content of a place. Returns the value that was there.
+    fn restore(&mut self, place: usize, (value, stamp, first): (i64, u32, u32)) -> i64 {
+        if first > 0 && self.firsts.is_empty() {
+            self.firsts = vec![0; self.stamps.len()];
+        }
+        for (list, content) in [(&mut self.stamps, stamp), (&mut self.firsts, first)] {
+            list.get_mut(place).into_iter().for_each(|slot| *slot = content);
+        }
+        self.values.get_mut(place).map_or(EMPTY_CELL, |cell| std::mem::replace(cell, value))
+    }
+
+    /// The places that were recorded or withdrawn after a revision.
+    fn places_after(&self, revision: u32) -> Vec<usize> {
+        let stamps = self.stamps.iter().enumerate();
+        stamps.filter(|(_, stamp)| **stamp > revision).map(|(place, _)| place).collect()
+    }
+
+    /// The same content in the years in which figures were recorded or withdrawn, as a block has
+    /// that never had others; `None` without any.
+    fn without_empty_years(self) -> Option<Self> {
+        let months = || (0..self.months).filter(|month| self.is_used(*month));
+        let (first, last) = (months().next()?, months().next_back()?);
+        if first < 12 && last + 12 >= self.months {
+            return Some(self);
+        }
+        let mut found = Self::default();
+        for month in [first, last] {
+            found.widen_to(self.first + i32::try_from(month).ok()?);
+        }
+        for row in 0..BLOCK_UNITS {
+            for month in first..=last {
+                let from = row * self.months + month;
+                let place = found.place(row, self.first + i32::try_from(month).ok()?)?;
+                let first = self.firsts.get(from).copied().unwrap_or(0);
+                found.restore(place, (*self.values.get(from)?, *self.stamps.get(from)?, first));
+            }
+        }
+        Some(found)
+    }
+
+    /// Whether a figure of any unit was recorded or withdrawn in the month at this offset.
+    fn is_used(&self, month: usize) -> bool {
+        let stamps = self.stamps.iter().skip(month).step_by(self.months.max(1));
+        stamps.into_iter().any(|stamp| *stamp > 0)
+    }
+
     /// Keeps the revision that first recorded a figure when the figure is revised, and clears it
     /// when the figure is withdrawn.
     fn record_since(&mut self, place: usize, revised: bool) {
@@ -224,6 +307,116 @@ struct FigureColumn {
     /// The number of figures that do not apply.
     not_applicable: usize,
     blocks: Vec<Option<Arc<FigureBlock>>>,
+    /// For each block: the newest revision that recorded or withdrew a figure of it.
+    newest: Vec<u32>,
+}
+
+/// The content of a cell before a revision replaced it.
+#[derive(Clone, Copy, Debug)]
+struct ReplacedFigure {
+    value: i64,
+    measure: u32,
+    unit: u32,
+    month: Month,
+    /// The revision that replaced it.
+    revision: u32,
+    stamp: u32,
+    /// As in [`FigureBlock::firsts`].
+    first: u32,
+}
+
+/// The rate stated for a kpi before a revision replaced it, if there was one.
+#[derive(Clone, Copy, Debug)]
+struct ReplacedRate {
+    key: (usize, Month, MeasureId),
+    before: Option<StampedFigure>,
+    /// The revision that replaced it.
+    revision: u32,
+}
+
+/// What revisions replaced, in their order.
+#[derive(Clone, Debug, Default)]
+struct ReplacedFigures {
+    figures: Vector<ReplacedFigure>,
+    rates: Vector<ReplacedRate>,
+    /// The newest revision of which something that it replaced is not kept any more.
+    forgotten: u32,
+}
+
+impl ReplacedFigures {
+    fn push_figure(&mut self, replaced: ReplacedFigure) {
+        if self.figures.len() >= MAX_REPLACED
+            && let Some(oldest) = self.figures.pop_front()
+        {
+            self.forgotten = self.forgotten.max(oldest.revision);
+        }
+        self.figures.push_back(replaced);
+    }
+
+    fn push_rate(&mut self, replaced: ReplacedRate) {
+        if self.rates.len() >= MAX_REPLACED_RATES
+            && let Some(oldest) = self.rates.pop_front()
+        {
+            self.forgotten = self.forgotten.max(oldest.revision);
+        }
+        self.rates.push_back(replaced);
+    }
+
+    /// The same after units moved.
+    fn rearranged(&self, places: &[usize]) -> Self {
+        let moved = |unit: usize| places.get(unit).copied();
+        let figure = |figure: &ReplacedFigure| {
+            let unit = u32::try_from(moved(usize::try_from(figure.unit).ok()?)?).ok()?;
+            Some(ReplacedFigure { unit, ..*figure })
+        };
+        let rate = |rate: &ReplacedRate| {
+            let (unit, month, measure) = rate.key;
+            Some(ReplacedRate { key: (moved(unit)?, month, measure), ..*rate })
+        };
+        Self {
+            figures: self.figures.iter().filter_map(figure).collect(),
+            rates: self.rates.iter().filter_map(rate).collect(),
+            forgotten: self.forgotten,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.figures.len() * size_of::<ReplacedFigure>()
+            + self.rates.len() * size_of::<ReplacedRate>()
+    }
+}
+
+/// A place of a figure: measure, unit and month.
+pub type FigurePlace = (MeasureId, usize, Month);
+
+impl FigureColumn {
+    /// Removes what was first recorded after a revision, and adds its places. Returns the number of
+    /// figures removed.
+    fn remove_after(
+        &mut self,
+        measure: MeasureId,
+        revision: u32,
+        places: &mut Vec<FigurePlace>,
+    ) -> usize {
+        let mut removed = 0;
+        let blocks = self.blocks.iter_mut().zip(&mut self.newest).enumerate();
+        for (number, (slot, newest)) in blocks.filter(|(_, (_, newest))| **newest > revision) {
+            let Some(shared) = slot.take() else { continue };
+            let mut block = Arc::unwrap_or_clone(shared);
+            for place in block.places_after(revision) {
+                let before = block.restore(place, (EMPTY_CELL, 0, 0));
+                removed += usize::from(before != EMPTY_CELL);
+                self.not_applicable -= usize::from(before == NOT_APPLICABLE_CELL);
+                let month = i32::try_from(place % block.months).unwrap_or(0);
+                if let Some(month) = Month::from_number(block.first + month) {
+                    places.push((measure, number * BLOCK_UNITS + place / block.months, month));
+                }
+            }
+            *newest = block.stamps.iter().copied().max().unwrap_or(0);
+            *slot = block.without_empty_years().map(Arc::new);
+        }
+        removed
+    }
 }
 
 /// The months of one unit in one column.
@@ -283,6 +476,7 @@ pub struct Cube {
     columns: Vec<Arc<FigureColumn>>,
     stated: OrdMap<(UnitPosition, Month, MeasureId), StampedFigure>,
     figures: usize,
+    replaced: ReplacedFigures,
 }
 
 impl Cube {
@@ -332,12 +526,21 @@ impl Cube {
         let number = block_of(entry.unit);
         if number >= column.blocks.len() {
             column.blocks.resize_with(number + 1, || None);
+            column.newest.resize(number + 1, 0);
         }
         let Some(slot) = column.blocks.get_mut(number) else { return };
         let block = Arc::make_mut(slot.get_or_insert_default());
+        column
+            .newest
+            .get_mut(number)
+            .into_iter()
+            .for_each(|newest| *newest = (*newest).max(revision));
         let month = entry.month.number();
         block.widen_to(month);
         let Some(place) = block.place(row_of(entry.unit), month) else { return };
+        if let Some(replaced) = block.replaced_at(place, entry, revision) {
+            self.replaced.push_figure(replaced);
+        }
         let there = block.values.get(place).is_some_and(|cell| *cell != EMPTY_CELL);
         block.record_since(place, there && value != EMPTY_CELL);
         if let (Some(cell), Some(stamp)) =
@@ -360,6 +563,7 @@ impl Cube {
             Some(written) => self.stated.insert(key, StampedFigure { written, revision }),
             None => self.stated.remove(&key),
         };
+        self.replaced.push_rate(ReplacedRate { key, before, revision });
         self.figures =
             self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
     }
@@ -568,6 +772,62 @@ impl Cube {
             })
             .sum::<usize>()
             + self.stated.len() * size_of::<((UnitPosition, Month, MeasureId), StampedFigure)>()
+            + self.replaced.bytes()
+    }
+
+    /// The figures as they were right after an earlier revision, when there were `measures`
+    /// measures, and the places that differ. `None` when too much was replaced since.
+    ///
+    /// Decimals and positions are those of this cube.
+    #[must_use]
+    pub fn rewound(&self, revision: u32, measures: usize) -> Option<(Self, Vec<FigurePlace>)> {
+        if revision < self.replaced.forgotten {
+            return None;
+        }
+        let (mut cube, mut places) = (self.clone(), Vec::new());
+        let is_later = |figure: &&ReplacedFigure| figure.revision > revision;
+        while let Some(figure) = cube.replaced.figures.last().filter(is_later).copied() {
+            cube.replaced.figures.pop_back();
+            places.push(cube.put_back(&figure)?);
+        }
+        while let Some(rate) = cube.replaced.rates.last().copied() {
+            if rate.revision <= revision {
+                break;
+            }
+            cube.replaced.rates.pop_back();
+            let (unit, month, measure) = rate.key;
+            let there = match rate.before {
+                Some(before) => cube.stated.insert(rate.key, before),
+                None => cube.stated.remove(&rate.key),
+            };
+            cube.figures =
+                cube.figures + usize::from(rate.before.is_some()) - usize::from(there.is_some());
+            places.push((measure, unit, month));
+        }
+        for (measure, shared) in cube.columns.iter_mut().enumerate() {
+            if shared.newest.iter().any(|newest| *newest > revision) {
+                let removed = Arc::make_mut(shared).remove_after(measure, revision, &mut places);
+                cube.figures -= removed;
+            }
+        }
+        cube.columns.truncate(measures);
+        Some((cube, places))
+    }
+
+    /// Puts a replaced figure back, and returns its place.
+    fn put_back(&mut self, figure: &ReplacedFigure) -> Option<FigurePlace> {
+        let measure = MeasureId::new(usize::try_from(figure.measure).ok()?);
+        let unit = UnitPosition::new(usize::try_from(figure.unit).ok()?);
+        let column = Arc::make_mut(self.columns.get_mut(measure.index())?);
+        let block = Arc::make_mut(column.blocks.get_mut(block_of(unit))?.as_mut()?);
+        let place = block.place(row_of(unit), figure.month.number())?;
+        let after = block.restore(place, (figure.value, figure.stamp, figure.first));
+        let count = |value: i64| usize::from(value != EMPTY_CELL);
+        self.figures = self.figures + count(figure.value) - count(after);
+        column.not_applicable = column.not_applicable
+            + usize::from(figure.value == NOT_APPLICABLE_CELL)
+            - usize::from(after == NOT_APPLICABLE_CELL);
+        Some((measure, unit, figure.month))
     }
 
     /// The same figures after units moved: `places` maps each old position to the new one.
@@ -596,6 +856,7 @@ impl Cube {
                 cube.set_stated(&CubeEntry { unit: *unit, ..entry }, revision);
             }
         }
+        cube.replaced = self.replaced.rearranged(places);
         cube
     }
 
@@ -763,6 +1024,8 @@ impl<'a> CubeView<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MEASURE: MeasureId = MeasureId::FIRST;
@@ -844,6 +1107,108 @@ mod tests {
         assert_eq!(moved.cell(MEASURE, at(200), entry(0, 0, None).month), Some((stated(10, 0), 1)));
         assert_eq!(moved.cell(MEASURE, at(0), entry(0, 1, None).month), Some((stated(11, 0), 2)));
         assert_eq!(moved.len(), 2);
+    }
+
+    /// Everything that can be read of a cube.
+    fn content(cube: &Cube, measures: usize) -> String {
+        let mut found = format!("{} {:?} {:?}\n", cube.len(), cube.span(), cube.months());
+        let places = (0..measures).flat_map(|measure| {
+            (0..140).flat_map(move |unit| (0..40).map(move |month| (measure, unit, month)))
+        });
+        for (measure, unit, month) in places {
+            let month = entry(unit, month, None).month;
+            let of_figure = (
+                cube.cell(measure, unit, month),
+                cube.since(measure, unit, month),
+                cube.last_revision(measure, unit, month),
+                cube.stated(measure, unit, month),
+            );
+            if of_figure != (None, None, None, None) {
+                found += &format!("{measure} {unit} {month} {of_figure:?}\n");
+            }
+        }
+        let of_measure = |measure| (cube.has_figures(measure), cube.has_not_applicable(measure));
+        found + &format!("{:?}", (0..=measures).map(of_measure).collect::<Vec<_>>())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 64,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn a_rewound_cube_has_the_content_of_one_that_never_went_further(
+            changes in prop::collection::vec(
+                (
+                    0_usize..3,
+                    prop_oneof![Just(1_usize), Just(63), Just(64), 0_usize..140],
+                    0..40_i32,
+                    0..6_i64,
+                ),
+                1..120,
+            ),
+        ) {
+            let mut cubes = vec![Cube::default()];
+            for (revision, (measure, unit, month, value)) in (1..).zip(&changes) {
+                let mut cube = cubes.last().unwrap().clone();
+                // The cube is built anew for every revision, as a replay of the ledger does.
+                if cube.columns.len() <= *measure {
+                    (0..=*measure).for_each(|measure| assert!(cube.set_decimals(measure, 0)));
+                }
+                let written = match value {
+                    0 => None,
+                    1 if *measure < 2 => Some(Statement::NotApplicable),
+                    value => Some(stated(*value, 0)),
+                };
+                let change = CubeEntry { measure: *measure, written, ..entry(*unit, *month, None) };
+                if *measure == 2 {
+                    cube.set_stated(&change, revision);
+                } else {
+                    cube.set(&change, revision);
+                }
+                cubes.push(cube);
+            }
+            let last = cubes.last().unwrap();
+            for (revision, cube) in (0_u32..).zip(&cubes) {
+                let measures = cube.columns.len();
+                let (rewound, places) = last.rewound(revision, measures).unwrap();
+                prop_assert_eq!(content(&rewound, measures), content(cube, measures));
+                let later = changes.iter().skip(usize::try_from(revision).unwrap());
+                for (measure, unit, month, _) in later {
+                    let place = (*measure, *unit, entry(*unit, *month, None).month);
+                    prop_assert!(places.contains(&place));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_too_many_figures_replaced_is_not_kept() {
+        let mut replaced = ReplacedFigures::default();
+        let month = entry(0, 0, None).month;
+        let figure = ReplacedFigure {
+            value: 1,
+            measure: 0,
+            unit: 0,
+            month,
+            revision: 0,
+            stamp: 1,
+            first: 0,
+        };
+        for revision in 2..MAX_REPLACED_RATES {
+            let revision = u32::try_from(revision).unwrap();
+            replaced.push_rate(ReplacedRate { key: (0, month, 0), before: None, revision });
+        }
+        replaced.push_figure(ReplacedFigure { revision: 300_000, ..figure });
+        assert_eq!(replaced.forgotten, 0);
+        for revision in 300_000..300_005 {
+            replaced.push_rate(ReplacedRate { key: (0, month, 0), before: None, revision });
+        }
+        assert_eq!((replaced.rates.len(), replaced.forgotten), (MAX_REPLACED_RATES, 4));
+        let cube = Cube { replaced, ..Cube::default() };
+        assert!(cube.rewound(3, 0).is_none());
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Snapshot {
                     .as_ref()
                     .is_none_or(|severity| severity == severity_name(finding.severity))
         };
-        let mut found = state.standing.within(range).filter(wanted).skip(query.offset);
+        let mut found = state.standing().within(range).filter(wanted).skip(query.offset);
         let page = found
             .by_ref()
             .take(query.limit)

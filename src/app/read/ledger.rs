@@ -181,7 +181,7 @@ impl Snapshot {
             catalogue_version: state.catalogue_version,
             units: state.units.len(),
             figures: state.cube.len(),
-            findings: state.standing.len(),
+            findings: state.standing().len(),
             closed_periods: state.closed.len(),
             digest: digest.then(|| fingerprint(state)),
         }

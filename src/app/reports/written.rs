@@ -76,7 +76,7 @@ impl Snapshot {
         }
         let (mut rows, partly) = writer.annex(unit);
         let mut findings: Vec<[String; 3]> = state
-            .standing
+            .standing()
             .within(state.units.subtree(unit))
             .filter(|finding| finding.month == month)
             .map(|finding| {

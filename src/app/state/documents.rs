@@ -72,6 +72,8 @@ pub struct LedgerDocuments {
     closings: BTreeMap<i64, i64>,
     /// By kind and code.
     declarations: BTreeMap<(String, String), (i64, Arc<str>)>,
+    /// The last revision that changed any of them but API keys.
+    changed: i64,
 }
 
 /// The parsed documents.
@@ -86,6 +88,9 @@ pub(super) struct LedgerConfig {
 impl LedgerDocuments {
     /// Applies what a revision has written.
     pub fn apply(&mut self, commit: &Commit) {
+        if Self::changed_by(commit) {
+            self.changed = commit.revision;
+        }
         if let Some((version, document)) = &commit.catalogue {
             self.catalogue = Some((*version, document.as_str().into()));
         }
@@ -110,6 +115,12 @@ impl LedgerDocuments {
                 None => drop(self.declarations.remove(&key)),
             }
         }
+    }
+
+    /// The last revision that changed any of the documents, 0 for none. API keys do not count.
+    #[must_use]
+    pub fn changed_at(&self) -> i64 {
+        self.changed
     }
 
     /// Whether a revision changes any of the documents. API keys are not part of the state and do

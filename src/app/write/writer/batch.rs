@@ -442,7 +442,7 @@ impl State {
             self.put(entry, decimals.get(&entry.measure).copied().flatten(), commit.revision);
         }
         for (check, found) in &evaluation.outcomes {
-            book.record(check, found.clone(), &mut self.standing);
+            self.record_finding(&book, check, found.clone());
         }
         self.advance(commit, hash);
     }

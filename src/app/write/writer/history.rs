@@ -87,6 +87,7 @@ impl WriterContext {
             return Err(StoreError::Corrupt { sentence, source: None }.into());
         }
         let state = State::at(&self.store, head, self.clock.calendar())?;
+        state.evaluate_findings(); // before the first reader needs them
         let common = last_common(known, &state);
         let hashes = known.hashes.clone().skip(usize::try_from(common).unwrap_or(usize::MAX));
         Ok((state, LostRevisions { common, hashes }))
