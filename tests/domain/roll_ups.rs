@@ -2,13 +2,14 @@
 //! mergers, after any changes of figures, and for readers of an earlier state.
 
 use kpi::change::{MeasureSeries, PeriodPoint};
-use kpi::cube::{Cube, CubeView};
+use kpi::cube::{Cube, CubeView, MeasureId};
 use kpi::geography::Geography;
 use kpi::measure::Measure;
 use kpi::number::{Decimal64, Statement};
 use kpi::period::{Period, Step};
 use kpi::program::Program;
 use kpi::roll_up::RollUps;
+use kpi::unit::UnitPosition;
 use kpi::value::ValueSource;
 use proptest::prelude::*;
 
@@ -41,7 +42,7 @@ impl Kept {
         &self,
         case: &Case,
         measure: &Measure,
-        unit: usize,
+        unit: UnitPosition,
         geography: Geography,
         step: Step,
     ) -> Result<(), TestCaseError> {
@@ -108,7 +109,7 @@ proptest! {
             Geography::Current(case::month(today).last_day())
         });
         for measure in measures_of(&case) {
-            for unit in 0..case.units.len() {
+            for unit in case.units.all() {
                 // The first question makes the sums, the second one finds them.
                 for step in [Step::Month, Step::ALL[step]] {
                     kept.check(&case, &measure, unit, geography, step)?;
@@ -132,7 +133,8 @@ proptest! {
                 let mut figure = figures[dice.below(figures.len())].clone();
                 if dice.below(4) == 0 {
                     // Also where there has been none, above leaves, and in years without figures.
-                    figure.1 = case.units.code(dice.below(case.units.len())).to_owned();
+                    let unit = UnitPosition::new(dice.below(case.units.len()));
+                    figure.1 = case.units.code(unit).to_owned();
                     let later = i32::try_from(dice.below(30)).unwrap() - 12;
                     figure.2 = figure.2.plus(later);
                 }
@@ -147,13 +149,13 @@ proptest! {
             for _ in 0..6 {
                 let state = &states[states.len() - 1 - dice.below(states.len().min(4))];
                 let measure = &measures[dice.below(measures.len())];
-                let unit = dice.below(case.units.len());
+                let unit = UnitPosition::new(dice.below(case.units.len()));
                 state.check(&case, measure, unit, Geography::AsReported, Step::Month)?;
             }
         }
         let last = states.last().unwrap();
         for measure in &measures {
-            for unit in 0..case.units.len() {
+            for unit in case.units.all() {
                 last.check(&case, measure, unit, Geography::AsReported, Step::Month)?;
             }
         }
@@ -165,14 +167,15 @@ fn kept_roll_ups_release_their_memory() {
     let (_, case) = world_of(0, 7);
     let kept = Kept::of(&case);
     for measure in measures_of(&case) {
-        for unit in 0..case.units.len() {
+        for unit in case.units.all() {
             kept.check(&case, &measure, unit, Geography::AsReported, Step::Month).unwrap();
         }
     }
     let taken = kept.roll_ups.bytes();
     assert!(taken > 0, "a unit with units below it has kept sums");
     let mut later = kept.roll_ups.clone();
-    (0..case.measures.len()).for_each(|measure| later.forget_measure(measure));
+    let all = (0..case.measures.len()).map(MeasureId::new);
+    all.for_each(|measure| later.forget_measure(measure));
     assert_eq!(later.bytes(), taken, "the earlier state still holds them");
     drop(kept);
     assert_eq!(later.bytes(), 0);

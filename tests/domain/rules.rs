@@ -605,7 +605,6 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
             .map(|found| (found.rule.clone(), found.measure.to_string()))
             .collect::<Vec<_>>()
     };
-    let state = app.state();
     assert_eq!(state.standing().len(), 3);
     let scratch = state.book.all(&state.source());
     assert_eq!(standing(state.standing()), standing(&scratch));

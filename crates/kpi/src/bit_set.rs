@@ -156,15 +156,16 @@ impl BitSet {
 
     /// The number of positions of the set that lie in a range.
     #[must_use]
-    pub fn count_range(&self, range: Range<usize>) -> usize {
-        let (first, last) = (range.start / 64, range.end.saturating_sub(1) / 64);
+    pub fn count_range(&self, range: UnitRange) -> usize {
+        let (start, end) = (range.start.index(), range.end.index());
+        let (first, last) = (start / 64, end.saturating_sub(1) / 64);
         let in_word = |number: usize| {
             let mut word = self.word(number);
             if number == first {
-                word &= u64::MAX << (range.start % 64);
+                word &= u64::MAX << (start % 64);
             }
-            if number == last && !range.end.is_multiple_of(64) {
-                word &= (1 << (range.end % 64)) - 1;
+            if number == last && !end.is_multiple_of(64) {
+                word &= (1 << (end % 64)) - 1;
             }
             usize::try_from(word.count_ones()).unwrap_or(0)
         };

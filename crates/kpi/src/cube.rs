@@ -229,8 +229,8 @@ impl FigureBlock {
         let stamp = self.stamps.get(place).copied().filter(|stamp| *stamp > 0)?;
         Some(ReplacedFigure {
             value: *self.values.get(place)?,
-            measure: u32::try_from(entry.measure).ok()?,
-            unit: u32::try_from(entry.unit).ok()?,
+            measure: u32::try_from(entry.measure.index()).ok()?,
+            unit: u32::try_from(entry.unit.index()).ok()?,
             month: entry.month,
             revision,
             stamp,
@@ -328,7 +328,7 @@ struct ReplacedFigure {
 /// The rate stated for a kpi before a revision replaced it, if there was one.
 #[derive(Clone, Copy, Debug)]
 struct ReplacedRate {
-    key: (usize, Month, MeasureId),
+    key: (UnitPosition, Month, MeasureId),
     before: Option<StampedFigure>,
     /// The revision that replaced it.
     revision: u32,
@@ -363,10 +363,11 @@ impl ReplacedFigures {
     }
 
     /// The same after units moved.
-    fn rearranged(&self, places: &[usize]) -> Self {
-        let moved = |unit: usize| places.get(unit).copied();
+    fn rearranged(&self, places: &[UnitPosition]) -> Self {
+        let moved = |unit: UnitPosition| places.get(unit.index()).copied();
         let figure = |figure: &ReplacedFigure| {
-            let unit = u32::try_from(moved(usize::try_from(figure.unit).ok()?)?).ok()?;
+            let unit = moved(UnitPosition::new(usize::try_from(figure.unit).ok()?))?;
+            let unit = u32::try_from(unit.index()).ok()?;
             Some(ReplacedFigure { unit, ..*figure })
         };
         let rate = |rate: &ReplacedRate| {
@@ -387,7 +388,7 @@ impl ReplacedFigures {
 }
 
 /// A place of a figure: measure, unit and month.
-pub type FigurePlace = (MeasureId, usize, Month);
+pub type FigurePlace = (MeasureId, UnitPosition, Month);
 
 impl FigureColumn {
     /// Removes what was first recorded after a revision, and adds its places. Returns the number of
@@ -409,7 +410,8 @@ impl FigureColumn {
                 self.not_applicable -= usize::from(before == NOT_APPLICABLE_CELL);
                 let month = i32::try_from(place % block.months).unwrap_or(0);
                 if let Some(month) = Month::from_number(block.first + month) {
-                    places.push((measure, number * BLOCK_UNITS + place / block.months, month));
+                    let unit = UnitPosition::new(number * BLOCK_UNITS + place / block.months);
+                    places.push((measure, unit, month));
                 }
             }
             *newest = block.stamps.iter().copied().max().unwrap_or(0);
@@ -513,7 +515,7 @@ impl Cube {
     /// The decimals of an indicator's measure.
     #[must_use]
     pub fn decimals(&self, measure: MeasureId) -> Option<u32> {
-        self.columns.get(measure).map(|column| column.decimals)
+        self.columns.get(measure.index()).map(|column| column.decimals)
     }
 
     /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
@@ -741,7 +743,7 @@ impl Cube {
     /// As [`Cube::span`], of one indicator's measure.
     #[must_use]
     pub fn span_of(&self, measure: MeasureId) -> Option<(Month, Month)> {
-        let column = self.columns.get(measure)?;
+        let column = self.columns.get(measure.index())?;
         let blocks = || column.blocks.iter().flatten().filter(|block| block.months > 0);
         let end = |block: &FigureBlock| block.first + i32::try_from(block.months).unwrap_or(0);
         let first = blocks().map(|block| block.first).min()?;
@@ -804,7 +806,7 @@ impl Cube {
                 cube.figures + usize::from(rate.before.is_some()) - usize::from(there.is_some());
             places.push((measure, unit, month));
         }
-        for (measure, shared) in cube.columns.iter_mut().enumerate() {
+        for (measure, shared) in (0..).map(MeasureId).zip(&mut cube.columns) {
             if shared.newest.iter().any(|newest| *newest > revision) {
                 let removed = Arc::make_mut(shared).remove_after(measure, revision, &mut places);
                 cube.figures -= removed;
@@ -1117,6 +1119,7 @@ mod tests {
         });
         for (measure, unit, month) in places {
             let month = entry(unit, month, None).month;
+            let (measure, unit) = (MeasureId::new(measure), at(unit));
             let of_figure = (
                 cube.cell(measure, unit, month),
                 cube.since(measure, unit, month),
@@ -1124,11 +1127,12 @@ mod tests {
                 cube.stated(measure, unit, month),
             );
             if of_figure != (None, None, None, None) {
-                found += &format!("{measure} {unit} {month} {of_figure:?}\n");
+                found += &format!("{measure:?} {unit:?} {month} {of_figure:?}\n");
             }
         }
         let of_measure = |measure| (cube.has_figures(measure), cube.has_not_applicable(measure));
-        found + &format!("{:?}", (0..=measures).map(of_measure).collect::<Vec<_>>())
+        let all = (0..=measures).map(MeasureId::new).map(of_measure);
+        found + &format!("{:?}", all.collect::<Vec<_>>())
     }
 
     proptest! {
@@ -1155,14 +1159,15 @@ mod tests {
                 let mut cube = cubes.last().unwrap().clone();
                 // The cube is built anew for every revision, as a replay of the ledger does.
                 if cube.columns.len() <= *measure {
-                    (0..=*measure).for_each(|measure| assert!(cube.set_decimals(measure, 0)));
+                    let all = (0..=*measure).map(MeasureId::new);
+                    all.for_each(|measure| assert!(cube.set_decimals(measure, 0)));
                 }
                 let written = match value {
                     0 => None,
                     1 if *measure < 2 => Some(Statement::NotApplicable),
                     value => Some(stated(*value, 0)),
                 };
-                let change = CubeEntry { measure: *measure, written, ..entry(*unit, *month, None) };
+                let change = CubeEntry { measure: MeasureId::new(*measure), written, ..entry(*unit, *month, None) };
                 if *measure == 2 {
                     cube.set_stated(&change, revision);
                 } else {
@@ -1177,7 +1182,8 @@ mod tests {
                 prop_assert_eq!(content(&rewound, measures), content(cube, measures));
                 let later = changes.iter().skip(usize::try_from(revision).unwrap());
                 for (measure, unit, month, _) in later {
-                    let place = (*measure, *unit, entry(*unit, *month, None).month);
+                    let month = entry(*unit, *month, None).month;
+                    let place = (MeasureId::new(*measure), at(*unit), month);
                     prop_assert!(places.contains(&place));
                 }
             }
@@ -1199,12 +1205,20 @@ mod tests {
         };
         for revision in 2..MAX_REPLACED_RATES {
             let revision = u32::try_from(revision).unwrap();
-            replaced.push_rate(ReplacedRate { key: (0, month, 0), before: None, revision });
+            replaced.push_rate(ReplacedRate {
+                key: (at(0), month, MEASURE),
+                before: None,
+                revision,
+            });
         }
         replaced.push_figure(ReplacedFigure { revision: 300_000, ..figure });
         assert_eq!(replaced.forgotten, 0);
         for revision in 300_000..300_005 {
-            replaced.push_rate(ReplacedRate { key: (0, month, 0), before: None, revision });
+            replaced.push_rate(ReplacedRate {
+                key: (at(0), month, MEASURE),
+                before: None,
+                revision,
+            });
         }
         assert_eq!((replaced.rates.len(), replaced.forgotten), (MAX_REPLACED_RATES, 4));
         let cube = Cube { replaced, ..Cube::default() };

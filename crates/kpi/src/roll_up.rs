@@ -16,7 +16,7 @@ use imbl::Vector;
 use super::bit_set::BitSet;
 use super::cube::{Cube, MeasureId};
 use super::period::Month;
-use super::unit::{Unit, UnitForest};
+use super::unit::{Unit, UnitForest, UnitPosition};
 
 /// Most bytes that kept roll-ups take; what exceeds them is computed for each question.
 const MAX_BYTES: usize = 16 << 20;
@@ -94,16 +94,16 @@ impl RollUps {
 
     /// Forgets all sums of a measure.
     pub fn forget_measure(&mut self, measure: MeasureId) {
-        self.columns.get_mut(measure).into_iter().for_each(|slot| drop(slot.take()));
+        self.columns.get_mut(measure.index()).into_iter().for_each(|slot| drop(slot.take()));
     }
 
     /// Forgets the sums of which a figure of a unit and month is part.
     pub fn forget(
         &mut self,
         units: &UnitForest,
-        (measure, unit, month): (MeasureId, usize, Month),
+        (measure, unit, month): (MeasureId, UnitPosition, Month),
     ) {
-        let Some(slot) = self.columns.get_mut(measure) else { return };
+        let Some(slot) = self.columns.get_mut(measure.index()) else { return };
         let Some(column) = slot.get_mut() else { return };
         let Some(year) = column.place_of(month) else {
             slot.take(); // its years are those with figures
@@ -134,7 +134,7 @@ impl RollUps {
     pub fn months(
         &self,
         (units, cube): (&UnitForest, &Cube),
-        (measure, unit): (MeasureId, usize),
+        (measure, unit): (MeasureId, UnitPosition),
         first: Month,
         count: usize,
     ) -> Option<Vec<MonthRollUp>> {
@@ -154,7 +154,7 @@ impl RollUps {
 
     /// The column of a measure; `None` when there is no room for it, or no figure.
     fn column(&self, units: &UnitForest, cube: &Cube, measure: MeasureId) -> Option<&RollUpColumn> {
-        let slot = self.columns.get(measure)?;
+        let slot = self.columns.get(measure.index())?;
         if let Some(column) = slot.get() {
             return Some(column);
         }
@@ -195,7 +195,7 @@ struct RollUpQuestion<'a> {
 
 impl RollUpQuestion<'_> {
     /// The sums at a unit in the months of a year, kept or computed.
-    fn year(&self, unit: usize, year: i32) -> Arc<YearRollUp> {
+    fn year(&self, unit: UnitPosition, year: i32) -> Arc<YearRollUp> {
         let column = self.kept.column(self.units, self.cube, self.measure);
         let place = self.units.get(unit).and_then(Unit::inner_place);
         let slot = column
@@ -220,7 +220,7 @@ impl RollUpQuestion<'_> {
 
     /// Sums the own values below a unit: a unit with an own value represents everything below it,
     /// and a unit that does not exist has nothing below it.
-    fn compute(&self, unit: usize, year: i32) -> [MonthRollUp; MONTHS] {
+    fn compute(&self, unit: UnitPosition, year: i32) -> [MonthRollUp; MONTHS] {
         let mut months: [MonthRollUp; MONTHS] = std::array::from_fn(|_| MonthRollUp::default());
         let Some(here) = self.units.get(unit) else { return months };
         let month_of = |place: usize| {
@@ -282,7 +282,7 @@ impl RollUpQuestion<'_> {
         }
     }
 
-    fn child(&self, unit: usize, year: i32) -> ChildSums {
+    fn child(&self, unit: UnitPosition, year: i32) -> ChildSums {
         let year =
             self.units.get(unit).and_then(Unit::inner_place).map(|_inner| self.year(unit, year));
         ChildSums { place: unit, year }
@@ -293,7 +293,7 @@ impl RollUpQuestion<'_> {
 /// it.
 struct ChildSums {
     /// Its position.
-    place: usize,
+    place: UnitPosition,
     year: Option<Arc<YearRollUp>>,
 }
 

@@ -543,7 +543,7 @@ impl UnitForest {
     /// The number of leaves in the [subtree](Self::subtree) of a unit in a month; 1 when the unit
     /// is a leaf itself, 0 when it does not exist.
     #[must_use]
-    pub fn leaf_count(&self, subtree: Range<usize>, month: Month) -> usize {
+    pub fn leaf_count(&self, subtree: UnitRange, month: Month) -> usize {
         let Some(epoch) = self.epoch(month).filter(|_| self.exists(subtree.start, month)) else {
             return 0;
         };

@@ -993,10 +993,10 @@ impl<'a> ValueSource<'a> {
         let end = if figure.kind == IndicatorKind::Average { unit.next() } else { top.end };
         let plain = figure.own.splits.is_empty() && self.view.is_plain();
         if let Some(measure) = figure.own.stated.filter(|_| plain) {
-            if end == unit + 1 && top.end == end {
+            if end == unit.next() && top.end == end {
                 return self.roll_up_leaf(measure, unit, first, count);
             }
-            if let Some(kept) = self.kept.filter(|_| end > unit + 1)
+            if let Some(kept) = self.kept.filter(|_| end > unit.next())
                 && let Some(found) = self.roll_up_kept(kept, (measure, unit), first, count)
             {
                 return found;
@@ -1067,7 +1067,7 @@ impl<'a> ValueSource<'a> {
     fn roll_up_leaf(
         &self,
         measure: MeasureId,
-        unit: usize,
+        unit: UnitPosition,
         first: Month,
         count: usize,
     ) -> Vec<RollUp> {
@@ -1088,7 +1088,7 @@ impl<'a> ValueSource<'a> {
     fn roll_up_kept(
         &self,
         kept: &RollUps,
-        (measure, unit): (MeasureId, usize),
+        (measure, unit): (MeasureId, UnitPosition),
         first: Month,
         count: usize,
     ) -> Option<Vec<RollUp>> {
