@@ -77,9 +77,9 @@ pub(super) async fn sheet(context: &ServiceContext, bytes: web::Bytes) -> Result
     let read = context.run(account.reserved(), move || {
         // The memory stays reserved until the file is read, even if the client has gone
         let _account = account;
-        first_sheet(&bytes)?.table()
+        first_sheet(&bytes).map_err(|fault| vec![fault])?.table()
     });
-    read.await?.map_err(|fault| Problem::invalid(vec![fault]))
+    read.await?.map_err(Problem::invalid)
 }
 
 /// Converts a JSON document of a fixed shape.

@@ -2,10 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::runtime::Handle;
+use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::access::identity;
 use super::body::{ReceivedBody, media_type, read_body, sheet};
@@ -291,13 +292,34 @@ struct FigureBound(f64);
 
 impl QueryValue for FigureBound {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
+        if has_ambiguous_point(text) {
+            return Err(format!(
+                "{name}={}: the point may separate thousands or decimals; write 1000 or 1.0",
+                quoted(text)
+            ));
+        }
         let number = text.parse().ok().filter(|number: &f64| number.is_finite());
         number.map(Self).ok_or_else(|| format!("{name}={}: not a decimal number", quoted(text)))
     }
 
     fn value_schema() -> RefOr<Schema> {
-        f64::schema()
+        let pattern = r"^-?([0-9]{1,18}(\.([0-9]{1,2}|[0-9]{4,9}))?|(0|[0-9]{4,18})\.[0-9]{3})$";
+        let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        schema.examples([json!("10.5")]).build().into()
     }
+}
+
+/// Whether the only point of a number may separate thousands, as in `1.000`: one to three digits
+/// before it that do not begin with 0, and three behind it.
+fn has_ambiguous_point(text: &str) -> bool {
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let Some((whole, behind)) = text.split_once('.') else { return false };
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (1..=3).contains(&whole.len())
+        && !whole.starts_with('0')
+        && behind.split('.').all(|group| group.len() == 3)
+        && digits(whole)
+        && behind.split('.').all(digits)
 }
 
 /// List figures as recorded.

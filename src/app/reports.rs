@@ -2,6 +2,7 @@
 //! document's text, and writing the report of a month from the ledger (`docs/reports.md`).
 
 mod choice;
+mod head;
 mod lexicons;
 mod places;
 mod reconcile;
@@ -40,7 +41,7 @@ use ledger::{Store, chain};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
 use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};
-pub use views::{MAX_SENTENCE, ReportFault, ReportFigure, ReportUnclaimed, ReportView};
+pub use views::{MAX_SENTENCE, ReportFault, ReportFigure, ReportNote, ReportUnclaimed, ReportView};
 
 /// A file that is read as a report.
 #[derive(Clone, Debug)]
@@ -318,7 +319,9 @@ impl App {
             );
         }
         let findings = self.reconcile(&reading, &document.text, context, (unit, period));
-        let read = finish_reading(file, document, &reading, findings, context, (unit, period));
+        let notes = head::notes(&document, &lexicon, query, context, (unit, period));
+        let mut read = finish_reading(file, document, &reading, findings, context, (unit, period));
+        read.stored.notes = notes;
         Ok(read.accepting(&query.accept))
     }
 
@@ -453,6 +456,7 @@ fn finish_reading(
         sha256: chain::digits(&Sha256::digest(&file.bytes)),
         figures,
         unclaimed,
+        notes: Vec::new(),
         text: document.text,
     };
     ReadReport {

@@ -109,7 +109,8 @@ fn workbook(app: &App, bytes: &[u8], query: &WorkbookQuery, lang: Language) -> R
 fn print_workbook(view: &WorkbookView, lang: Language) {
     let vi = lang == Language::Vi;
     for table in &view.mapping {
-        say!("{} header rows {:?}", table.sheet, table.header_rows);
+        let header = if vi { "dòng tiêu đề" } else { "header rows" };
+        say!("{} {header} {:?}", table.sheet, table.header_rows);
         for one in table.columns.iter().chain(&table.rows) {
             let reason = if vi {
                 one.reason_vi.as_ref().or(one.reason.as_ref())
@@ -122,7 +123,8 @@ fn print_workbook(view: &WorkbookView, lang: Language) {
                 .map(String::as_str)
                 .collect::<Vec<_>>()
                 .join(" ");
-            say!("  {} {:?}: {} {details}", one.at, one.text, one.role);
+            let role = if vi { role_vi(&one.role) } else { &one.role };
+            say!("  {} {:?}: {role} {details}", one.at, one.text);
         }
     }
     for figure in &view.figures {
@@ -142,6 +144,18 @@ fn print_workbook(view: &WorkbookView, lang: Language) {
         let reason = cell.reason_vi.as_ref().filter(|_| vi).unwrap_or(&cell.reason);
         let skipped = if vi { "bị bỏ qua" } else { "skipped" };
         say!("{}!{} {:?} {skipped}: {reason}", cell.sheet, cell.cell, cell.printed);
+    }
+}
+
+/// The role of a column or row in Vietnamese.
+fn role_vi(role: &str) -> &str {
+    match role {
+        "figures" => "số liệu",
+        "labels" => "nhãn",
+        "aside" => "không phải số liệu",
+        "heading" => "tiêu đề",
+        "unclaimed" => "bị bỏ qua",
+        other => other,
     }
 }
 

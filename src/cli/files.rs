@@ -83,7 +83,7 @@ pub fn open(path: &Path) -> Result<FileContent, Error> {
         let bytes = std::fs::read(path).map_err(named)?;
         return match first_sheet(&bytes) {
             Ok(sheet) if is_of_units(&header(&sheet.csv)) => {
-                units(sheet.table().map_err(|fault| Error::Invalid(vec![fault]))?.as_slice())
+                units(sheet.table().map_err(Error::Invalid)?.as_slice())
             }
             _ => Ok(FileContent::Workbook(bytes)),
         };
@@ -390,11 +390,11 @@ pub fn record_csv(
                 wait_for_pending(&mut taken, &mut waiting, 0)?;
                 bar.abandon();
                 if taken.figures() > 0 {
-                    eprintln!(
+                    super::print_note(format!(
                         "{} figures before line {first_line} are recorded; resume with \
                          --from-line {first_line}",
                         HumanCount(taken.figures())
-                    );
+                    ));
                 }
                 return Err(error);
             }

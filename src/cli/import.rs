@@ -10,7 +10,7 @@ use super::files::{
     FileContent, ImportTotals, is_office, open, record_csv, record_json, record_workbook,
     workbook_query,
 };
-use super::{CommandOutcome, print_faults, print_finding, report, wait};
+use super::{CommandOutcome, print_faults, print_finding, print_line, print_note, report, wait};
 use crate::app::App;
 use crate::app::archive::{self, LedgerArchive};
 use crate::app::reports::ReportQuery;
@@ -32,16 +32,16 @@ pub fn run(
 ) -> Result<CommandOutcome, Error> {
     let SubmissionEnvelope { reference, reason, .. } = given;
     if from_line.is_some() && files.len() != 1 {
-        eprintln!("egov-kpi: --from-line needs exactly one file");
+        print_note("egov-kpi: --from-line needs exactly one file".to_owned());
         return Ok(CommandOutcome::Usage);
     }
     if let Some(archive) = files.iter().find(|file| !is_office(file) && archive::is_archive(file)) {
         if files.len() > 1 || reference.is_some() || reason.is_some() || from_line.is_some() {
-            eprintln!(
+            print_note(format!(
                 "egov-kpi: {} is an archive of a ledger; import it alone, without other files, \
                  --reference, --reason or --from-line",
                 archive.display()
-            );
+            ));
             return Ok(CommandOutcome::Usage);
         }
         return import_archive(archive, database);
@@ -61,12 +61,12 @@ pub fn run(
         let recorded = match open(file)? {
             FileContent::Units(units) => {
                 let changed = wait(app.put_units(units, ACTOR, false, None))?.answer;
-                say!(
+                print_line(format!(
                     "{}: {} units, revision {}",
                     file.display(),
                     changed.units.len(),
                     changed.revision
-                );
+                ));
                 return Ok(CommandOutcome::Done);
             }
             FileContent::Json(bytes) => record_json(&app, &bytes, ACTOR),
@@ -74,11 +74,11 @@ pub fn run(
             FileContent::Workbook(bytes) => {
                 let query = workbook_query(of)?;
                 record_workbook(&app, &bytes, &query, &envelope, ACTOR).map(|(view, taken)| {
-                    say!(
+                    print_line(format!(
                         "{}: {} cell(s) were skipped; `check` lists the reasons",
                         file.display(),
                         view.unclaimed.len()
-                    );
+                    ));
                     taken
                 })
             }
@@ -86,6 +86,7 @@ pub fn run(
                 let envelope =
                     SubmissionEnvelope { source_kind: Some("report".to_owned()), ..envelope };
                 report::import(&app, &read, of, envelope, ACTOR).map(|view| {
+                    report::print_notes(file, &view);
                     report::print_uncertain(file, &view);
                     ImportTotals::of(view.counts, view.submission.is_some(), &view.findings)
                 })
@@ -141,7 +142,7 @@ fn import_archive(file: &Path, database: &str) -> Result<CommandOutcome, Error> 
             String::new()
         },
     );
-    say!(
+    print_line(format!(
         "{}: {} revision(s) written{held}, {} figures, {} idempotency key(s); the newest revision \
          is {}, its hash {}",
         file.display(),
@@ -150,14 +151,14 @@ fn import_archive(file: &Path, database: &str) -> Result<CommandOutcome, Error> 
         loaded.keys,
         manifest.revision,
         manifest.hash
-    );
+    ));
     Ok(CommandOutcome::Done)
 }
 
 fn print_totals(file: &Path, taken: &ImportTotals, started: Instant) {
     let seconds = started.elapsed().as_secs_f64().max(1e-6);
     let figures = kpi::number::float(i64::try_from(taken.figures()).unwrap_or(i64::MAX));
-    say!(
+    print_line(format!(
         "{}: {} figures in {} submission(s): {} created, {} revised, {} unchanged, {} withdrawn; \
          {} finding(s); {:.0} figures per second",
         file.display(),
@@ -169,13 +170,13 @@ fn print_totals(file: &Path, taken: &ImportTotals, started: Instant) {
         taken.counts.withdrawn,
         taken.findings,
         figures / seconds
-    );
+    ));
     let language = super::language();
     for finding in &taken.first_findings {
         print_finding(finding, language);
     }
     let more = taken.findings - taken.first_findings.len();
     if more > 0 {
-        say!("{more} more finding(s): GET /api/v1/findings lists those that remain");
+        print_line(format!("{more} more finding(s): GET /api/v1/findings lists those that remain"));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{CommandOutcome, wait};
+use super::{CommandOutcome, language, print_note, wait};
 use crate::app::App;
 use crate::app::api_keys::{IssuedKey, KeyExpiry, KeyView, NewKey};
 use crate::auth::api_keys::KeySecret;
 use crate::auth::api_keys::document::KeyState;
 use crate::clock::Clock;
-use crate::config::KeysAction;
+use crate::config::{KeysAction, Language};
 use crate::error::Error;
 use ledger::Store;
 
@@ -46,12 +46,12 @@ pub fn run(
         }),
         KeysAction::Authenticate { database } => with(&database.address, false, &|app| {
             let count = wait(app.authenticate_keys(ACTOR))?;
-            eprintln!("{count} key(s) authenticated");
+            print_note(format!("{count} key(s) authenticated"));
             Ok(())
         }),
         KeysAction::Revoke { id, database } => with(&database.address, false, &|app| {
             let view = wait(app.revoke_key(&id, ACTOR))?.view;
-            eprintln!("key {} of {} revoked", view.id, view.name);
+            print_note(format!("key {} of {} revoked", view.id, view.name));
             Ok(())
         }),
         KeysAction::Rotate { id, overlap, expires, database } => {
@@ -104,21 +104,30 @@ fn print_key(issued: &IssuedKey) {
     let until = expires_at
         .as_ref()
         .map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));
-    eprintln!("key {id} of {name}, {role}{of}; {until}. The key is not shown again.");
+    print_note(format!("key {id} of {name}, {role}{of}; {until}. The key is not shown again."));
 }
 
 /// A table of keys.
 fn listed(keys: &[KeyView]) -> String {
-    let header = ["ID", "STATE", "ROLE", "UNIT", "EXPIRES", "LAST USED", "FROM", "NAME"]
-        .map(ToOwned::to_owned);
+    let header = match language() {
+        Language::Vi => {
+            ["MÃ", "TRẠNG THÁI", "VAI TRÒ", "ĐƠN VỊ", "HẾT HẠN", "DÙNG LẦN CUỐI", "TỪ", "TÊN"]
+        }
+        Language::En => ["ID", "STATE", "ROLE", "UNIT", "EXPIRES", "LAST USED", "FROM", "NAME"],
+    }
+    .map(ToOwned::to_owned);
     let second = |time: &str| time.split('.').next().unwrap_or_default().to_owned();
     let maybe = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let row = |key: &KeyView| {
-        let state = match key.state {
-            KeyState::Active => "active",
-            KeyState::Expired => "expired",
-            KeyState::Revoked => "revoked",
-            KeyState::Unauthenticated => "unauthenticated",
+        let state = match (key.state, language()) {
+            (KeyState::Active, Language::En) => "active",
+            (KeyState::Expired, Language::En) => "expired",
+            (KeyState::Revoked, Language::En) => "revoked",
+            (KeyState::Unauthenticated, Language::En) => "unauthenticated",
+            (KeyState::Active, Language::Vi) => "còn hiệu lực",
+            (KeyState::Expired, Language::Vi) => "hết hạn",
+            (KeyState::Revoked, Language::Vi) => "đã thu hồi",
+            (KeyState::Unauthenticated, Language::Vi) => "chưa xác thực",
         };
         let time = |time: &Option<String>| time.as_deref().map_or_else(|| "-".to_owned(), second);
         [

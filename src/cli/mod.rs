@@ -64,6 +64,16 @@ fn localised(message: String) -> String {
     if language() == Language::Vi { vietnamese(&message).unwrap_or(message) } else { message }
 }
 
+/// Prints a line on standard output in the language of the command.
+fn print_line(line: String) {
+    say!("{}", localised(line));
+}
+
+/// Prints a line on standard error in the language of the command.
+fn print_note(line: String) {
+    eprintln!("{}", localised(line));
+}
+
 /// An error of an input in the language of the command.
 fn told_fault(fault: &Fault) -> String {
     let Some(detail) = translated(fault.clone()).detail_vi.filter(|_| language() == Language::Vi)

@@ -1,7 +1,7 @@
 //! `periods`: lists, closes and reopens months.
 
 use super::actor::ACTOR;
-use super::{CommandOutcome, wait};
+use super::{CommandOutcome, localised, print_note, wait};
 use crate::app::App;
 use crate::app::write::periods::ClosingChange;
 use crate::clock::Clock;
@@ -29,9 +29,13 @@ pub fn run(action: PeriodsAction, clock: Clock) -> Result<CommandOutcome, Error>
         let changed = wait(app.close(closing, ACTOR, None))?.answer;
         let state = if changed.closed { "closed" } else { "reopened" };
         if changed.changed.is_empty() {
-            eprintln!("nothing changed: {} is {state} already", changed.periods.join(", "));
+            print_note(format!(
+                "nothing changed: {} is {state} already",
+                changed.periods.join(", ")
+            ));
         } else {
-            eprintln!("{} {state}, revision {}", changed.changed.join(", "), changed.revision);
+            let months = changed.changed.join(", ");
+            print_note(format!("{months} {state}, revision {}", changed.revision));
         }
         Ok(())
     })
@@ -42,13 +46,8 @@ fn list(app: &App, history: bool) -> Result<(), Error> {
     for row in app.now().closings(history)?.1 {
         let state = if row.closed { "closed" } else { "reopened" };
         let reason = row.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        say!(
-            "{} {state}, revision {}, {}, {}{reason}",
-            row.period,
-            row.revision,
-            row.recorded_at,
-            row.actor
-        );
+        let line = format!("{} {state}, revision {}", row.period, row.revision);
+        say!("{}, {}, {}{reason}", localised(line), row.recorded_at, row.actor);
     }
     Ok(())
 }

@@ -47,6 +47,7 @@ pub fn check(
     let report = app.read_report(file, &asked.query).map_err(plain)?;
     let view = app.dry_run_report(&report, ACTOR)?;
     print(path, &view, asked);
+    print_notes(path, &view);
     if asked.explain {
         say!(
             "{}:",
@@ -56,9 +57,11 @@ pub fn check(
             say!("      {printed:>14} {pattern}: {verdict}");
         }
     }
-    view.faults.iter().for_each(|fault| {
-        say!("{}: {}: {} ({})", path.display(), fault.pointer, fault.detail, fault.code)
-    });
+    let vi = asked.lang == Language::Vi;
+    for fault in &view.faults {
+        let detail = fault.detail_vi.as_ref().filter(|_| vi).unwrap_or(&fault.detail);
+        say!("{}: {}: {detail} ({})", path.display(), fault.pointer, fault.code);
+    }
     Ok((view.faults.len(), view.findings))
 }
 
@@ -97,6 +100,13 @@ pub fn print_uncertain(path: &Path, view: &ReportView) {
     say!("{}: {}", path.display(), localised(message));
 }
 
+/// Prints what the head of a report says differently from the options of the command.
+pub fn print_notes(path: &Path, view: &ReportView) {
+    for note in &view.notes {
+        say!("{}: {} ({})", path.display(), localised(note.detail.clone()), note.code);
+    }
+}
+
 fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
     let vi = asked.lang == Language::Vi;
     let (unit, period, figures, unclaimed) = if vi {
@@ -107,7 +117,11 @@ fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
     say!("{}: {unit} {}, {period} {}", path.display(), view.unit, view.period);
     say!("{} {figures}:", view.figures.len());
     for (n, figure) in view.figures.iter().enumerate() {
-        let about = if figure.approximate { " [approximate]" } else { "" };
+        let about = match (figure.approximate, vi) {
+            (false, _) => "",
+            (true, true) => " [gần đúng]",
+            (true, false) => " [approximate]",
+        };
         let held = match (figure.needs_acceptance, vi) {
             (false, _) => String::new(),
             (true, true) => format!(" [chỉ ghi khi có --accept {}]", figure.start),
@@ -116,7 +130,8 @@ fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
         let role = if figure.role == "figure" {
             about.to_owned()
         } else {
-            format!(" [{} {}]{about}", figure.role, figure.period)
+            let role = if vi { role_vi(&figure.role) } else { &figure.role };
+            format!(" [{role} {}]{about}", figure.period)
         };
         say!(
             "  {n:>3} {:<WIDEST$} {:<12} {:>14} {:>12} {:.2}{role}{held}",
@@ -135,9 +150,22 @@ fn print(path: &Path, view: &ReportView, asked: &ReportOptions) {
         let measure =
             number.measure.as_deref().map(|measure| format!(" {measure}")).unwrap_or_default();
         say!("      {:>14} {}{measure}", number.printed, number.reason);
+        if vi {
+            say!("      {}", number.reason_detail_vi);
+        }
         if asked.explain {
             say!("      {}", one_line(&number.sentence));
         }
+    }
+}
+
+/// How a figure is used, in Vietnamese.
+fn role_vi(role: &str) -> &str {
+    match role {
+        "rounded" => "làm tròn",
+        "earlier" => "kỳ trước",
+        "target" => "mục tiêu",
+        other => other,
     }
 }
 

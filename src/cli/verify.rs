@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indicatif::ProgressBar;
 
-use super::CommandOutcome;
+use super::{CommandOutcome, print_line};
 use crate::app::read::ledger::{VerificationResult, verify};
 use crate::auth::api_keys::{KeySecret, unauthenticated_keys};
 use crate::clock::time_text;
@@ -31,23 +31,20 @@ pub fn run(
         bar.set_position(u64::try_from(done).unwrap_or(0));
     })?;
     bar.finish_and_clear();
-    say!(
+    print_line(format!(
         "revisions {}, rows {}, current figures {}, hash {}",
-        found.revisions,
-        found.rows,
-        found.figures,
-        found.hash
-    );
+        found.revisions, found.rows, found.figures, found.hash
+    ));
     warn_of_dates(&store)?;
     if let Some(secret) = secret {
         check_keys(&store, &mut found, secret)?;
     }
-    found.faults.iter().for_each(|fault| say!("{fault}"));
+    found.faults.into_iter().for_each(print_line);
     if found.count == 0 {
-        say!("no errors found");
+        print_line("no errors found".to_owned());
         return Ok(CommandOutcome::Done);
     }
-    say!("{} error(s)", found.count);
+    print_line(format!("{} error(s)", found.count));
     Ok(CommandOutcome::Faults)
 }
 
@@ -84,11 +81,11 @@ fn warn_of_dates(store: &Store) -> Result<(), Error> {
     let (clock, newest) = (Clock::default(), store.head()?.recorded_at);
     let now = store.server_time()?.unwrap_or_else(|| clock.machine_time());
     if newest.saturating_sub(now) > MAX_JUMP {
-        say!(
+        print_line(format!(
             "warning: the timestamp of the newest revision, {}, is in the future; new revisions \
              get the same timestamp until the clock has passed it",
             time_text(newest)
-        );
+        ));
     }
     Ok(())
 }

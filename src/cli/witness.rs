@@ -22,9 +22,11 @@ pub fn run(database: &str, check: Option<&str>) -> Result<CommandOutcome, Error>
         line.to_owned()
     };
     if let Some(sentence) = witness::check(&store, &line)? {
-        say!("{sentence}");
+        super::print_line(sentence.to_string());
         return Ok(CommandOutcome::Faults);
     }
-    say!("the ledger has this revision, and the hash chain up to it is intact");
+    super::print_line(
+        "the ledger has this revision, and the hash chain up to it is intact".to_owned(),
+    );
     Ok(CommandOutcome::Done)
 }

@@ -1,6 +1,7 @@
 //! The first sheet of an Excel file as CSV, for the tables that the service itself exports.
 
 use super::exported_table::ExportedLayout;
+use super::workbook::MAX_FAULTS;
 use documents::table::GridCell;
 use documents::workbook::{WorkbookSheet, fault_at, open};
 use extract::table::cell::STRUCK;
@@ -15,20 +16,18 @@ pub struct FirstSheet {
     /// The column in the sheet of each column of the CSV, where they differ.
     columns: Vec<usize>,
     /// Why it is not certainly a table that the service exported: a cell has an error value or is
-    /// struck out, cells are hidden, or another sheet has content.
-    pub fault: Option<Fault>,
+    /// struck out, cells are hidden, a row shows other names than those of its codes, or another
+    /// sheet has content. The rows with errors are empty in the CSV.
+    pub faults: Vec<Fault>,
 }
 
 impl FirstSheet {
     /// The table.
     ///
     /// # Errors
-    /// Why it is not certain.
-    pub fn table(self) -> Result<Vec<u8>, Fault> {
-        match self.fault {
-            Some(fault) => Err(fault),
-            None => Ok(self.csv),
-        }
+    /// All reasons why it is not certain.
+    pub fn table(self) -> Result<Vec<u8>, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(self.csv) } else { Err(self.faults) }
     }
 
     /// The column in the sheet of a column of the CSV.
@@ -37,6 +36,9 @@ impl FirstSheet {
         self.columns.get(of_csv).copied().unwrap_or(of_csv)
     }
 }
+
+/// The code of the error of a hidden cell.
+const HIDDEN: &str = "hidden";
 
 /// What keeps a cell from being read as it is shown.
 fn cell_fault(
@@ -56,7 +58,7 @@ fn cell_fault(
     }
     let is_hidden = sheet.hidden_rows.contains(&row) || sheet.hidden_columns.contains(&column);
     let is_ours = layout.is_some_and(|layout| layout.hides(row, column));
-    (is_hidden && !is_ours).then(|| at("hidden", "the cell is hidden; show or delete it"))
+    (is_hidden && !is_ours).then(|| at(HIDDEN, "the cell is hidden; show or delete it"))
 }
 
 /// The first sheet that is shown.
@@ -67,21 +69,27 @@ pub fn first_sheet(bytes: &[u8]) -> Result<FirstSheet, Fault> {
     let sheets = open(bytes)?;
     let mut shown = sheets.iter().filter(|sheet| !sheet.hidden);
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    let mut faults = Vec::new();
+    let (mut faults, mut has_hidden) = (Vec::new(), false);
     let first = shown.next();
     let layout = first.and_then(ExportedLayout::find);
     let rows = first.iter().flat_map(|sheet| sheet.grid.rows.iter().map(move |row| (sheet, row)));
     for (row, (sheet, cells)) in rows.enumerate() {
         let mut line = Vec::with_capacity(cells.len().max(1));
+        let mut has_fault = false;
         for (column, cell) in cells.iter().enumerate() {
-            if faults.is_empty() {
-                faults.extend(cell_fault((sheet, layout.as_ref()), (row, column), cell));
-            }
+            let fault = cell_fault((sheet, layout.as_ref()), (row, column), cell);
+            // A hidden row or column is one error, not one for each of its cells.
+            let is_hidden = fault.as_ref().is_some_and(|fault| fault.code == HIDDEN);
+            has_fault |= fault.is_some();
+            faults.extend(fault.filter(|_| !(is_hidden && has_hidden)));
+            has_hidden |= is_hidden;
             if layout.is_none() {
                 line.push(written(cell));
             }
         }
-        if let Some(layout) = &layout {
+        if has_fault && row > 0 {
+            line.clear();
+        } else if let Some(layout) = &layout {
             line = exported_line(layout, sheet, row).unwrap_or_else(|fault| {
                 faults.push(fault);
                 Vec::new()
@@ -101,7 +109,8 @@ pub fn first_sheet(bytes: &[u8]) -> Result<FirstSheet, Fault> {
     }
     let csv = writer.into_inner().map_err(|error| unwritable(error.error()))?;
     let columns = layout.iter().flat_map(|layout| layout.fields.iter().map(|(column, _)| *column));
-    Ok(FirstSheet { csv, columns: columns.collect(), fault: faults.into_iter().next() })
+    faults.truncate(MAX_FAULTS);
+    Ok(FirstSheet { csv, columns: columns.collect(), faults })
 }
 
 /// A line of an exported table: the names of the fields, or the cells of a row.

@@ -4,6 +4,7 @@
 mod figures;
 pub mod form;
 mod form_layout;
+mod form_order;
 mod form_reader;
 pub mod observation_sheet;
 mod reading;

@@ -572,6 +572,11 @@ impl SendPage<'_> {
         html! {
             (self.about(Some(&view.unit), Some(&view.period)))
             (self.findings(&view.findings))
+            @for note in &view.notes {
+                (notice("fair", &html! {
+                    (language.say(note.detail_vi.as_deref().unwrap_or(&note.detail), &note.detail))
+                }))
+            }
             @for fault in &view.faults {
                 (notice("bad", &html! {
                     (language.say(

@@ -220,10 +220,16 @@ fn figures_are_chosen_by_their_value() {
     );
     assert_eq!(chosen("value_min=-1&limit=1").len(), 5, "n/a is no number");
     assert_eq!(chosen("value_min=12"), Vec::<String>::new());
+    assert_eq!(chosen("value_min=10.0&value_max=0010.5000").len(), 2);
+    assert_eq!(chosen("value_max=0.125"), ["0"]);
+    assert_eq!(chosen("value_min=1234.500"), Vec::<String>::new());
     for (text, fault) in [
         ("value_min=2&value_max=1", "/value_max out_of_range"),
         ("value_min=x", "/value_min malformed"),
         ("value_max=1,5", "/value_max malformed"),
+        ("value_min=1.000", "/value_min malformed"),
+        ("value_max=-12.500", "/value_max malformed"),
+        ("value_min=1.234.567", "/value_min malformed"),
         ("value_max=NaN", "/value_max malformed"),
     ] {
         assert_eq!(server.get(&format!("observations?{text}")).faults(422), [fault], "{text}");

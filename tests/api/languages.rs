@@ -165,6 +165,33 @@ fn commands_speak_vietnamese() {
     ran.expect(1);
     let told = ran.out() + &ran.err();
     assert!(told.contains("dòng 2, cột indicator: danh mục không có"), "{told}");
+    let vietnamese = |arguments: &[&str]| {
+        let address = server.address();
+        let all = [arguments, &["--database", &address, "--lang", "vi"]].concat();
+        let ran = run(&all);
+        ran.expect(0);
+        ran.out() + &ran.err()
+    };
+    let right = server.folder().join("right.csv");
+    std::fs::write(
+        &right,
+        "indicator,unit,period,value\nioffice.documents.outgoing,travinh,2021-10,1\n",
+    )
+    .unwrap();
+    for (arguments, expected) in [
+        (vec!["verify"], "số liệu hiện hành"),
+        (vec!["verify"], "không có lỗi"),
+        (vec!["import", right.to_str().unwrap()], "số liệu trong 1 lần gửi: 1 số mới"),
+        (vec!["keys", "add", "--name", "x", "--role", "reader"], "Khóa không được hiển thị lại"),
+        (vec!["keys", "list"], "TRẠNG THÁI"),
+        (vec!["keys", "list"], "còn hiệu lực"),
+        (vec!["periods", "close", "2021-10", "--reason", "xong", "--force"], "đã khóa sổ 2021-10"),
+        (vec!["periods", "list"], "đã khóa sổ 2021-10"),
+        (vec!["periods", "reopen", "2021-10", "--reason", "sai"], "đã mở lại 2021-10"),
+    ] {
+        let shown = vietnamese(&arguments);
+        assert!(shown.contains(expected), "{arguments:?}: {shown}");
+    }
     let ran = run(&["import", name, "--database", &server.address()]);
     assert!((ran.out() + &ran.err()).contains("line 2, column indicator"), "{}", ran.out());
 }

@@ -686,3 +686,48 @@ fn a_report_of_uncertain_figures_alone_says_how_they_are_recorded() {
     let receipt = send(&server, &format!("?dry_run=false&accept={start}"), text).expect(201);
     assert_eq!(receipt["counts"]["created"], 1);
 }
+
+#[test]
+fn a_head_that_contradicts_the_request_is_named() {
+    let server = Server::start();
+    let codes = |view: &Value| -> Vec<String> {
+        let note = |note: &Value| {
+            assert!(note["detail_vi"].as_str().unwrap().contains("báo cáo"), "{note}");
+            assert_eq!(note["code"], "contradicts_head");
+            note["detail"].as_str().unwrap().to_owned()
+        };
+        view["notes"].as_array().unwrap().iter().map(note).collect()
+    };
+    for (query, head, expected) in [
+        ("?unit=travinh&period=2021-03", "tháng 3 năm 2021 của tỉnh Trà Vinh", vec![]),
+        ("", "tháng 3 năm 2021 của tỉnh Trà Vinh", vec![]),
+        ("?period=2021-04", "tháng 3 năm 2021 của tỉnh Trà Vinh", vec!["period 2021-03"]),
+        ("?unit=bentre", "tháng 3 năm 2021 của tỉnh Trà Vinh", vec!["unit travinh"]),
+        (
+            "?unit=vinhlong&period=2021-05",
+            "tháng 3 năm 2021 của tỉnh Trà Vinh",
+            vec!["period 2021-03", "unit travinh"],
+        ),
+    ] {
+        let text = TEXT.replace("tháng 3 năm 2021 của tỉnh Trà Vinh", head);
+        let found = codes(&send(&server, query, &text).expect(200));
+        assert_eq!(found.len(), expected.len(), "{query} {head}: {found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+    for (author, expected) in [
+        ("# SỞ Y TẾ TỈNH SÓC TRĂNG\n\n", 1),
+        ("# ỦY BAN NHÂN DÂN TỈNH SÓC TRĂNG\n\n", 1),
+        ("# SỞ TÀI CHÍNH TỈNH TRÀ VINH\n\n", 1),
+        ("# SỞ THÔNG TIN VÀ TRUYỀN THÔNG TỈNH TRÀ VINH\n\n", 0),
+    ] {
+        let text = format!("{author}{}", TEXT.replace(" của tỉnh Trà Vinh", ""));
+        let found = codes(&send(&server, "?unit=travinh&period=2021-03", &text).expect(200));
+        assert_eq!(found.len(), expected, "{author} {found:?}");
+    }
+    // The stored reading says so too.
+    let recorded = send(&server, "?dry_run=false&period=2021-04", TEXT).expect(201);
+    let id = recorded["submission"].as_str().unwrap();
+    assert_eq!(codes(&server.read(&format!("reports/{id}"))).len(), 1);
+}

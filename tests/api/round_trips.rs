@@ -362,6 +362,20 @@ fn an_excel_table_of_figures_is_refused_where_it_shows_something_else() {
             assert_eq!(problem["errors"][0]["code"], code, "{path}");
         }
     }
+    // Every error at once.
+    let both = |book: &mut rust_xlsxwriter::Workbook| {
+        struck(book);
+        second(book);
+        let format = rust_xlsxwriter::Format::new().set_font_strikethrough();
+        let sheet = book.worksheet_from_index(0).unwrap();
+        sheet.write_number_with_format(1, 3, 8.0, &format).unwrap();
+    };
+    for path in ["observations", "workbooks?dry_run=false"] {
+        let problem = server.post_bytes(path, XLSX, &observations(both)).problem(422);
+        let errors = problem["errors"].as_array().unwrap();
+        let codes: Vec<&str> = errors.iter().map(|one| one["code"].as_str().unwrap()).collect();
+        assert_eq!(codes, ["struck_out", "struck_out", "several_sheets"], "{path}");
+    }
     assert!(server.observations("").is_empty());
     let recorded = server.post_bytes("observations", XLSX, &observations(|_| {})).expect(201);
     has(&recorded["counts"], &json!({ "created": 2 }));

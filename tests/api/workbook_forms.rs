@@ -8,6 +8,7 @@ use crate::workbooks::{edited, filled, input, part, post, told};
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
 const SIGNED: &str = "ioffice.documents.signed";
+const TYPED_OVER: &str = "the form computes this row; a number typed over its formula is not read";
 const RECEIVED: &str = "igate.dossiers.received";
 /// The part with the sheet to fill in.
 const SHEET: &str = "xl/worksheets/sheet1.xml";
@@ -184,4 +185,100 @@ fn the_guide_fits_a_page() {
     let width = guide.split("<col ").nth(1).unwrap().split("width=\"").nth(1).unwrap();
     let width: f64 = width.split('"').next().unwrap().parse().unwrap();
     assert!(width < 95.0, "a page in portrait is not wider: {width}");
+}
+
+#[test]
+fn a_number_typed_over_a_computed_row_is_listed() {
+    let server = Server::start();
+    let form = form(&server);
+    let rate = input(&form, "=ioffice.documents.signed_rate");
+    let outgoing = input(&form, OUTGOING);
+    for typed in ["55", "55,5", "khoảng 55"] {
+        let full = filled(&form, &[(&outgoing, "200"), (&rate, typed)]);
+        let answer = post(&server, "", &full).expect(200);
+        assert_eq!(told(&answer), [format!("{OUTGOING} travinh 2021-11 200")], "{typed}");
+        let left = answer["unclaimed"].as_array().unwrap();
+        assert_eq!(left.len(), 1, "{typed}: {left:?}");
+        has(&left[0], &json!({ "cell": rate, "reason": TYPED_OVER }));
+        assert!(left[0]["reason_vi"].is_string());
+    }
+}
+
+#[test]
+fn labels_and_units_that_contradict_the_code_are_refused() {
+    let server = Server::start();
+    let form = form(&server);
+    let outgoing = input(&form, OUTGOING);
+    let label = beside(&outgoing, 'C');
+    for text in [
+        "Văn bản đi (lũy kế)",
+        "Văn bản đi (kế hoạch)",
+        "Văn bản đi - kế hoạch năm",
+        "Văn bản đi tháng trước",
+        "Văn bản đi (ước thực hiện)",
+    ] {
+        let typed = filled(&form, &[(&outgoing, "200"), (&label, text)]);
+        let found = post(&server, "", &typed).faults(422);
+        assert_eq!(found, [format!("Số liệu!{label} contradicts_code")], "{text}");
+    }
+    let unit = beside(&outgoing, 'D');
+    for text in ["%", "đồng/người", "phút/ngày"] {
+        let typed = filled(&form, &[(&outgoing, "200"), (&unit, text)]);
+        let found = post(&server, "", &typed).faults(422);
+        assert_eq!(found, [format!("Số liệu!{unit} contradicts_code")], "{text}");
+    }
+    for (text, code) in [
+        ("500 đồng/người", "not_a_number"),
+        ("500 đồng", "not_a_number"),
+        ("31/10/2021", "not_a_number"),
+        ("10/2021", "not_a_number"),
+    ] {
+        let reply = post(&server, "", &filled(&form, &[(&outgoing, text)]));
+        assert_eq!(reply.faults(422), [format!("Số liệu!{outgoing} {code}")], "{text}");
+        assert!(reply.json()["errors"][0]["detail_vi"].is_string(), "{text}");
+    }
+    let kept = filled(&form, &[(&outgoing, "200"), (&unit, "văn bản"), (&label, "Văn bản đi")]);
+    assert_eq!(told(&post(&server, "", &kept).expect(200)).len(), 1);
+}
+
+#[test]
+fn rows_with_equal_labels_that_were_exchanged_without_their_codes_are_noticed() {
+    let server = Server::start();
+    let form = form(&server);
+    let sheet = first(&form);
+    let text = |row: usize, column: usize| {
+        sheet.grid.rows[row].get(column).map(|cell| cell.text.clone()).unwrap_or_default()
+    };
+    let measures = [
+        "igate.dossiers.received{channel=online}",
+        "igate.dossiers.received{channel=online,service_level=4}",
+    ];
+    let mut seen = 0;
+    for measure in measures {
+        let own = row(&form, measure);
+        let others = (0..sheet.grid.rows.len()).filter(|other| {
+            *other != own && text(*other, 2) == text(own, 2) && !text(*other, 0).is_empty()
+        });
+        for other in others {
+            seen += 1;
+            // The number of the row moves with the rest of it, the code does not.
+            let cell = |row: usize, column: char| format!("{column}{}", row + 1);
+            let numbers = (text(own, 1), text(other, 1));
+            let exchanged = filled(
+                &form,
+                &[
+                    (&cell(own, 'B'), &numbers.1),
+                    (&cell(other, 'B'), &numbers.0),
+                    (&cell(own, 'F'), "7"),
+                ],
+            );
+            let found = post(&server, "", &exchanged).faults(422);
+            assert!(
+                found.contains(&format!("Số liệu!{} contradicts_code", cell(own, 'C'))),
+                "{measure} and {}: {found:?}",
+                text(other, 0)
+            );
+        }
+    }
+    assert!(seen > 0, "the form has rows with equal labels");
 }

@@ -34,8 +34,15 @@ fn wanted(cell: &str) -> Vec<(String, f64)> {
 /// The figures of the month: measure, value and confidence.
 fn claimed(shipped: &Shipped, passage: &Passage) -> Vec<(String, f64, f64)> {
     let (year, month) = passage.period.split_once('-').unwrap();
+    let author = match passage.unit.as_str() {
+        "travinh" => "UBND TỈNH TRÀ VINH".to_owned(),
+        unit => {
+            let position = shipped.units.position(unit).unwrap();
+            shipped.units.get(position).unwrap().document.name.vi.to_uppercase()
+        }
+    };
     let text = format!(
-        "# UBND TỈNH TRÀ VINH\n\n# BÁO CÁO\n\n# Kết quả công tác tháng {} năm {year}\n\n{}",
+        "# {author}\n\n# BÁO CÁO\n\n# Kết quả công tác tháng {} năm {year}\n\n{}",
         month.trim_start_matches('0'),
         passage.text
     );
@@ -96,6 +103,50 @@ fn passages_of_other_hands_are_read_rightly() {
     println!("{found} figures, {precision:.1} % right; {recall:.1} % of {known} found");
     assert!(precision >= UNSEEN_PRECISION, "{precision:.1} %: {wrong:#?}");
     assert!(recall >= UNSEEN_RECALL, "only {recall:.1} % were found");
+}
+
+#[test]
+fn numbers_that_are_not_taken_say_why() {
+    let shipped = shipped();
+    let reasons = |unit: &str, text: &str| -> Vec<&'static str> {
+        let text = format!("# BÁO CÁO\n\n# Kết quả công tác tháng 8 năm 2024\n\n{text}");
+        let document = read(text.as_bytes(), MediaType::Markdown).unwrap();
+        let (found, unclaimed) =
+            figures(&shipped, &document, Some((unit, "2024-08")), (unit, "2024-08"));
+        assert!(found.iter().all(|(_, figure)| figure.role != FigureRole::Figure), "{text}");
+        unclaimed.iter().map(|one| one.reason.code()).collect()
+    };
+    for (unit, text, expected) in [
+        ("travinh", "Văn bản đi: 5OO văn bản. Tiếp nhận l23 hồ sơ.", vec!["malformed_number"; 2]),
+        (
+            "travinh",
+            "Ký số 1O.000 văn bản, tỷ lệ O,5%; gửi lOO văn bản.",
+            vec!["malformed_number"; 3],
+        ),
+        ("travinh", "Văn bản đi không phải 500.", vec!["corrected"]),
+        ("travinh", "Thay vì 500 văn bản đi.", vec!["corrected"]),
+        ("travinh", "Ước tháng 8 gửi 500 văn bản đi.", vec!["plan"]),
+        (
+            "tv.dof",
+            "Cả tỉnh gửi 500 văn bản đi. Bộ Tài chính gửi 3 văn bản đi.",
+            vec!["other_unit"; 2],
+        ),
+    ] {
+        assert_eq!(reasons(unit, text), expected, "{text}");
+    }
+    for (heading, expected) in [
+        ("Lũy kế", "wider_period"),
+        ("Lũy kế từ đầu năm", "wider_period"),
+        ("Quý III", "wider_period"),
+        ("Kế hoạch", "plan"),
+        ("Kế hoạch năm", "plan"),
+        ("Ước thực hiện", "plan"),
+        ("So với tháng trước", "comparison"),
+        ("Tăng/giảm", "comparison"),
+    ] {
+        let table = format!("| Chỉ tiêu | {heading} |\n|---|---|\n| Văn bản đi | 500 |\n");
+        assert_eq!(reasons("travinh", &table), [expected], "{heading}");
+    }
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct GridCell {
     pub fault: Option<String>,
     /// Whether all of it is struck out, so that it says nothing.
     pub struck: bool,
+    /// Whether the file has a formula for it.
+    pub formula: bool,
 }
 
 impl GridCell {

@@ -183,6 +183,7 @@ fn cells(
             Some(text) => GridCell { struck: text.struck, ..text_cell(&text.text) },
             None => cell,
         };
+        let cell = GridCell { formula: found.formula.is_some(), ..cell };
         left.text = left.text.checked_sub(cell.text.len()).ok_or_else(|| {
             fault_at(
                 name,

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::places::CharacterPlaces;
-use super::views::{MAX_SENTENCE, ReportFigure, ReportUnclaimed, ReportView};
+use super::views::{MAX_SENTENCE, ReportFigure, ReportNote, ReportUnclaimed, ReportView};
 use crate::app::state::ValidationContext;
+use crate::messages::vietnamese;
 use extract::report::{ExtractedFigure, SkipReason, UnclaimedNumber};
 use kpi::measure::Measure;
 use kpi::number::Decimal64;
@@ -20,7 +21,18 @@ pub(super) struct StoredReport {
     pub(super) sha256: String,
     pub(super) figures: Vec<StoredFigure>,
     pub(super) unclaimed: Vec<StoredUnclaimed>,
+    /// What the head says differently from the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<StoredNote>,
     pub(super) text: String,
+}
+
+/// A remark about a report as a whole.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct StoredNote {
+    pub(super) code: String,
+    /// In English.
+    pub(super) detail: String,
 }
 
 /// A figure with its places: first of its digits, then of its sentence.
@@ -73,8 +85,20 @@ impl StoredReport {
             text_length: places.chars(),
             figures: self.figures.iter().map(|figure| figure.view(&places)).collect(),
             unclaimed: self.unclaimed.iter().map(|number| number.view(&places)).collect(),
+            notes: self.notes.iter().map(StoredNote::view).collect(),
             findings: Vec::new(),
             faults: Vec::new(),
+        }
+    }
+}
+
+impl StoredNote {
+    /// The note in a response.
+    fn view(&self) -> ReportNote {
+        ReportNote {
+            code: self.code.clone(),
+            detail: self.detail.clone(),
+            detail_vi: vietnamese(&self.detail),
         }
     }
 }

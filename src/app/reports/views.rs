@@ -100,6 +100,18 @@ pub struct ReportFault {
     pub detail_vi: Option<String>,
 }
 
+/// A remark about the report as a whole.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, utoipa::ToSchema)]
+pub struct ReportNote {
+    /// `contradicts_head`: the head names another unit or period than the request.
+    pub code: String,
+    /// A sentence, for people.
+    pub detail: String,
+    /// The same in Vietnamese.
+    #[schema(required)]
+    pub detail_vi: Option<String>,
+}
+
 /// The figures found in a report, and the result of recording them.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = ReportReading)]
@@ -141,6 +153,8 @@ pub struct ReportView {
     pub figures: Vec<ReportFigure>,
     /// All numbers that were not taken as figures.
     pub unclaimed: Vec<ReportUnclaimed>,
+    /// What the head of the report says differently from the parameters, which apply.
+    pub notes: Vec<ReportNote>,
     /// Contradictions among the figures, and with the ledger.
     pub findings: Vec<FindingView>,
     /// The errors that prevent recording; empty once recorded.

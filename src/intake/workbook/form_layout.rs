@@ -37,7 +37,11 @@ pub(super) struct FormLayout {
     /// The rows of the codes of unit and month.
     pub(super) head: (usize, usize),
     pub(super) header_row: usize,
+    /// The column of row numbers.
+    pub(super) numbers: Option<usize>,
     pub(super) labels: Option<usize>,
+    /// The column of units of measure.
+    pub(super) measured: Option<usize>,
     pub(super) input: usize,
     pub(super) notes: Option<usize>,
     /// The column that the form itself fills in.
@@ -74,6 +78,13 @@ fn heading(text: &str) -> Option<FormHeading> {
     }
 }
 
+/// Whether a label, in parentheses or at its end, says that its figure is that of another time, a
+/// plan or a comparison.
+pub(super) fn names_another_time(label: &str, month: Month) -> bool {
+    label.split(['(', ')', ',', '-', '–', ':']).any(|part| names_another(part.trim(), month))
+        || names_another(label, month)
+}
+
 /// Whether a text names another month than this one, or a period that is no month ("Quý I",
 /// "9 tháng đầu năm"), or another year. Words such as "tháng này" name none.
 fn names_another(text: &str, month: Month) -> bool {
@@ -82,7 +93,7 @@ fn names_another(text: &str, month: Month) -> bool {
         MonthMention::OfYear(number) => *number != month.month(),
         MonthMention::Year(year) => *year != month.year(),
         MonthMention::Other(_) => true,
-        MonthMention::Relative(_) => false,
+        MonthMention::Relative(months) => *months != 0,
     })
 }
 
@@ -179,10 +190,26 @@ impl FormLayout {
             FormHeading::Checks,
         ];
         let asides = asides.into_iter().flat_map(columns).collect();
-        let checks = columns(FormHeading::Checks).next();
+        let (checks, numbers, measured) = (
+            columns(FormHeading::Checks).next(),
+            columns(FormHeading::Numbers).next(),
+            columns(FormHeading::Measured).next(),
+        );
         let head = (unit_row, month_row);
         let title_row = mark_row;
-        Ok(Self { codes, title_row, head, header_row, labels, input, notes, checks, asides })
+        Ok(Self {
+            codes,
+            title_row,
+            head,
+            header_row,
+            numbers,
+            labels,
+            measured,
+            input,
+            notes,
+            checks,
+            asides,
+        })
     }
 
     /// Whether a cell is computed by the form, so that it is not read.

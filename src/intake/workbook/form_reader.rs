@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 
 use super::form::{MARK, VERSION};
-use super::form_layout::{FormLayout, another_size, multiple};
+use super::form_layout::{FormLayout, another_size, multiple, names_another_time};
+use super::form_order::FormOrder;
 use super::reading::{SheetFigure, WorkbookReading, refuse_uncomputed, unclaimed_cell};
 use documents::table::{GridCell, NOT_COMPUTED};
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use extract::label::LabelResolution;
-use extract::table::cell::{AllowedNumber, CellContent, STRUCK, has_digit, read};
+use extract::table::cell::{
+    AllowedNumber, CellContent, DATE, STRUCK, has_digit, has_other_unit, other_unit, read,
+};
 use extract::table::{TableDefaults, TableReader};
 use kpi::catalogue::Catalogue;
 use kpi::fault::{Fault, quoted};
@@ -24,9 +27,14 @@ use kpi::vietnamese::folding::{Spelling, label_words};
 /// as approximate.
 type FormValue = (Option<Statement>, bool);
 
+/// Why a number in a row that the form computes is not read.
+const TYPED_OVER: &str = "the form computes this row; a number typed over its formula is not read";
+
 /// The labels of a form in words.
 #[derive(Default)]
 struct FormLabels {
+    /// The order of the rows by their numbers.
+    order: FormOrder,
     /// The measure of each whole name.
     whole: HashMap<String, Measure>,
     /// The measures that the names of members may mean, below the row of their total.
@@ -99,9 +107,27 @@ impl FormReader<'_> {
         reading.faults.extend(layout.contradictions(self.sheet, (unit, month), names));
         let rows = layout.header_row + 1..self.sheet.grid.rows.len();
         let own = self.labels_of(&layout, rows.clone());
-        let rows = rows.filter(|row| !layout.is_computed_row(self.sheet, *row));
         for row in rows {
-            self.row(row, (&layout, &own), (unit, month), reading);
+            if layout.is_computed_row(self.sheet, row) {
+                self.computed_row(row, &layout, reading);
+            } else {
+                self.row(row, (&layout, &own), (unit, month), reading);
+            }
+        }
+    }
+
+    /// Lists numbers that were typed over the formulas of a row that the form computes.
+    fn computed_row(&self, row: usize, layout: &FormLayout, reading: &mut WorkbookReading) {
+        for (column, cell) in self.sheet.grid.rows.get(row).into_iter().flatten().enumerate() {
+            let of_form = column == layout.codes
+                || Some(column) == layout.labels
+                || Some(column) == layout.notes
+                || column != layout.input && layout.asides.contains(&column)
+                || cell.formula;
+            if !of_form && (cell.number.is_some() || has_digit(&cell.text)) {
+                let reason = if column == layout.input { TYPED_OVER } else { "outside the form" };
+                reading.unclaimed.push(unclaimed_cell(self.sheet, row, column, cell, reason));
+            }
         }
     }
 
@@ -157,9 +183,15 @@ impl FormReader<'_> {
     /// The names of the form's measures in words, each with its measure.
     fn labels_of(&self, layout: &FormLayout, rows: std::ops::Range<usize>) -> FormLabels {
         let rows = rows.filter(|row| !layout.is_computed_row(self.sheet, *row));
-        let measures = rows.filter_map(|row| Measure::parse(self.text(row, layout.codes)).ok());
-        let mut labels = FormLabels::default();
-        for measure in measures {
+        let measures: Vec<(Option<u32>, Measure)> = rows
+            .filter_map(|row| {
+                let measure = Measure::parse(self.text(row, layout.codes)).ok()?;
+                Some((self.number_of(row, layout), measure))
+            })
+            .collect();
+        let order = FormOrder::new(measures.clone());
+        let mut labels = FormLabels { order, ..FormLabels::default() };
+        for (_, measure) in measures {
             let name = self.catalogue.label(&measure);
             for key in [label_key(&name.vi), label_key(&name.en)] {
                 if !key.is_empty() {
@@ -171,6 +203,11 @@ impl FormReader<'_> {
             }
         }
         labels
+    }
+
+    /// The number that a row shows.
+    fn number_of(&self, row: usize, layout: &FormLayout) -> Option<u32> {
+        self.text(row, layout.numbers?).trim_end_matches('.').parse().ok()
     }
 
     /// The names of the members of a measure in words: of each one, and of those behind each.
@@ -187,7 +224,7 @@ impl FormReader<'_> {
     fn contradicts_label(
         &self,
         label: &str,
-        measure: &Measure,
+        (number, measure): (Option<u32>, &Measure),
         own: &FormLabels,
     ) -> Option<Measure> {
         let key = label_key(label);
@@ -196,8 +233,14 @@ impl FormReader<'_> {
             return None;
         }
         let of_members = own.of_members.get(&key);
-        if of_members.is_some_and(|measures| measures.contains(measure)) {
-            return None;
+        if let Some(measures) = of_members.filter(|measures| measures.contains(measure)) {
+            // Of rows with equal labels each is below its own total.
+            if measures.len() < 2 || own.order.is_below_its_total(number, measure) {
+                return None;
+            }
+            let mut others = measures.iter().filter(|other| *other != measure);
+            let below = |other: &&Measure| own.order.is_below_its_total(number, other);
+            return others.clone().find(below).or_else(|| others.next()).cloned();
         }
         let other = of_members.and_then(|measures| measures.first());
         let named = own.whole.get(&key).or(other).cloned().or_else(|| {
@@ -211,6 +254,39 @@ impl FormReader<'_> {
             }
         });
         named.filter(|named| named != measure)
+    }
+
+    /// The error of a label that was typed over with another time or a plan, or of a unit of
+    /// measure of another kind.
+    fn contradicts_code(
+        &self,
+        row: usize,
+        layout: &FormLayout,
+        (measure, month): (&Measure, Month),
+        own: &FormLabels,
+    ) -> Option<Fault> {
+        let label = layout.labels.map_or("", |column| self.text(row, column));
+        let (key, name) = (label_key(label), self.catalogue.label(measure));
+        let is_ours = key == label_key(&name.vi)
+            || key == label_key(&name.en)
+            || own.of_members.get(&key).is_some_and(|measures| measures.contains(measure));
+        let unit = layout.measured.map_or("", |column| self.text(row, column));
+        let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
+        let counts = || {
+            let found = self.tables.labels().unit_of_measure(unit);
+            percent && found.is_some_and(|found| !found.percent)
+        };
+        let (column, said) = if !is_ours && names_another_time(label, month) {
+            (layout.labels?, label)
+        } else if has_other_unit(unit, self.catalogue.unit_of_measure(&measure.code)) || counts() {
+            (layout.measured?, unit)
+        } else {
+            return None;
+        };
+        let shown = quoted(said);
+        let detail = format!("the row says {shown}, but its hidden code is {measure} of {month}");
+        let vi = format!("dòng này ghi {shown}, nhưng mã ẩn của dòng là {measure} của {month}");
+        Some(self.fault(row, column, "contradicts_code", detail).with_vi(vi))
     }
 
     fn row(
@@ -256,7 +332,8 @@ impl FormReader<'_> {
             }
         };
         let label = layout.labels.map_or("", |column| self.text(row, column)).to_owned();
-        if let Some(other) = self.contradicts_label(&label, &measure, own) {
+        let number = self.number_of(row, layout);
+        if let Some(other) = self.contradicts_label(&label, (number, &measure), own) {
             let (shown, codes) = (quoted(&label), column_name(layout.codes));
             reading.faults.push(
                 self.fault(
@@ -284,6 +361,10 @@ impl FormReader<'_> {
             Some(another_size(self.sheet, (row, column), said, multiple(said)?))
         });
         if let Some(fault) = resized {
+            reading.faults.push(fault);
+            return;
+        }
+        if let Some(fault) = self.contradicts_code(row, layout, (&measure, month), own) {
             reading.faults.push(fault);
             return;
         }
@@ -342,8 +423,18 @@ impl FormReader<'_> {
         if names_not_applicable(&cell.text) {
             return Ok(Some((Some(Statement::NotApplicable), false)));
         }
+        if cell.month.is_some() && cell.number.is_none() {
+            return Err(("not_a_number", DATE.to_owned()));
+        }
         let decimals = self.catalogue.indicator(&measure.code).map(|indicator| indicator.decimals);
-        let percent = self.catalogue.unit_of_measure(&measure.code) == "percent";
+        let unit_of_measure = self.catalogue.unit_of_measure(&measure.code);
+        let percent = unit_of_measure == "percent";
+        if cell.number.is_none()
+            && has_other_unit(&cell.text, unit_of_measure)
+            && has_digit(&cell.text)
+        {
+            return Err(("not_a_number", other_unit(&cell.text)));
+        }
         if cell.percent && !percent {
             return Err((
                 "not_a_number",

@@ -27,13 +27,13 @@ pub fn read(
     }
     let value = names.iter().position(|name| name == "value").unwrap_or(0);
     let value = sheet.column(value);
-    let csv = match sheet.table() {
-        Ok(csv) => csv,
-        Err(fault) => return Some(Err(vec![fault])),
-    };
-    let mut rows = match CsvRows::open(csv.as_slice(), catalogue) {
+    let mut faults = sheet.faults;
+    let mut rows = match CsvRows::open(sheet.csv.as_slice(), catalogue) {
         Ok(rows) => rows,
-        Err(faults) => return Some(Err(faults)),
+        Err(found) => {
+            faults.extend(found);
+            return Some(Err(faults));
+        }
     };
     let mut lines = Vec::new();
     loop {
@@ -44,8 +44,14 @@ pub fn read(
         }
     }
     let submission = match parser.finish() {
-        Ok(submission) => submission,
-        Err(faults) => return Some(Err(faults)),
+        Ok(submission) if faults.is_empty() => submission,
+        Ok(_) => return Some(Err(faults)),
+        Err(found) => {
+            // Where every row has an error, the missing figures are not another one.
+            let known = faults.is_empty();
+            faults.extend(found.into_iter().filter(|fault| known || fault.code != "empty"));
+            return Some(Err(faults));
+        }
     };
     let figures = submission.figures.iter().zip(lines).filter_map(|(figure, line)| {
         let measure = submission.measure(figure.measure)?.measure.clone();

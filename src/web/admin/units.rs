@@ -66,7 +66,7 @@ pub async fn post(
 fn units_of_file(name: &str, bytes: &[u8]) -> Result<Vec<UnitDocument>, Error> {
     let units = if name.ends_with(".xlsx") {
         let invalid = |fault: Fault| Error::Invalid(vec![fault]);
-        let table = first_sheet(bytes).and_then(|sheet| sheet.table()).map_err(invalid)?;
+        let table = first_sheet(bytes).map_err(invalid)?.table().map_err(Error::Invalid)?;
         unit_table::read(table.as_slice()).map_err(Error::Invalid)?
     } else if name.ends_with(".json") {
         let value = serde_json::from_slice(bytes)

@@ -139,7 +139,16 @@ impl ClaimResolver<'_> {
         if self.is_of_a_part(sequence, recognizer) {
             return Err(Some(SkipReason::Ambiguous));
         }
+        let named = naming.named.len();
         name_hosts(recognizer, &mut naming.named)?;
+        // "Tổng số 6.180 (USB: 4.915; SIM PKI: 1.265)" divides all certificates, and not those of
+        // individuals alone, which only have tokens in the catalogue.
+        let divides_all = naming.parent.as_ref().is_some_and(|parent| {
+            naming.named.iter().all(|(dimension, _)| parent.get(dimension).is_none())
+        });
+        if naming.named.len() > named && divides_all {
+            return Err(Some(SkipReason::Ambiguous));
+        }
         if recognizer.needs.iter().any(|dimension| !naming.named.contains_key(dimension)) {
             return Err(None);
         }

@@ -66,7 +66,9 @@ pub enum SkipReason {
     Range,
     /// The number is an increase, a decrease or a comparison.
     Comparison,
-    /// The number is a plan or a target.
+    /// The text takes the number back: `không phải 500 mà là 520`.
+    Corrected,
+    /// The number is a plan, a target or an estimate.
     Plan,
     /// The number belongs to the year so far, or to another period wider than the report's.
     WiderPeriod,
@@ -84,11 +86,12 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// All reasons.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoPattern,
         Self::MalformedNumber,
         Self::Range,
         Self::Comparison,
+        Self::Corrected,
         Self::Plan,
         Self::WiderPeriod,
         Self::EarlierPeriod,
@@ -106,6 +109,7 @@ impl SkipReason {
             Self::MalformedNumber => "malformed_number",
             Self::Range => "range",
             Self::Comparison => "comparison",
+            Self::Corrected => "corrected",
             Self::Plan => "plan",
             Self::WiderPeriod => "wider_period",
             Self::EarlierPeriod => "earlier_period",
@@ -125,8 +129,8 @@ impl SkipReason {
                 "Không có mẫu nhận dạng nào của danh mục khớp với các từ quanh số này.",
             ),
             Self::MalformedNumber => (
-                "The digits are not a valid number, or the number is too large.",
-                "Các chữ số không phải là một số hợp lệ, hoặc số quá lớn.",
+                "The digits are not a valid number, some of them are letters, or it is too large.",
+                "Các chữ số không phải là số hợp lệ, có chữ cái thay chữ số, hoặc số quá lớn.",
             ),
             Self::Range => {
                 ("The number is one end of a range.", "Số này là một đầu của một khoảng.")
@@ -135,11 +139,13 @@ impl SkipReason {
                 "The number is an increase, a decrease or a comparison.",
                 "Số này là mức tăng, giảm hoặc so sánh.",
             ),
+            Self::Corrected => (
+                "The text takes the number back, or does not say which number is right.",
+                "Văn bản đính chính số này, hoặc không nêu rõ số nào là đúng.",
+            ),
             Self::Plan => (
-                "The number is a plan, a target, a demand or a request, or belongs to a later \
-                 month.",
-                "Số này là kế hoạch, mục tiêu, yêu cầu hoặc đề nghị, hoặc thuộc tháng sau kỳ báo \
-                 cáo.",
+                "The number is a plan, target, estimate, demand or request, or of a later month.",
+                "Số này là kế hoạch, mục tiêu, ước tính, yêu cầu, đề nghị, hoặc thuộc tháng sau.",
             ),
             Self::WiderPeriod => (
                 "The number belongs to the year so far, or to another period wider than the \

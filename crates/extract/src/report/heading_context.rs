@@ -6,6 +6,7 @@ use super::context::ReportContext;
 use super::extract::ConsideredPattern;
 use super::figure_claim::FigureClaim;
 use super::lexicon::NameIndex;
+use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::period_sign::mark;
 use super::time_scope::{TimeScope, names_any, time_of_heading};
@@ -45,7 +46,31 @@ pub(super) struct LeadParagraph {
     pub(super) topic: Option<usize>,
     pub(super) when: TimeScope,
     pub(super) members: Members,
+    /// The owner that it names.
+    pub(super) owner: Option<OwnerScope>,
     pub(super) claims: Vec<FigureClaim>,
+}
+
+impl LeadParagraph {
+    /// The introduction of a paragraph about another system: only its time and owner, if it names
+    /// them.
+    pub(super) fn without_topic(self) -> Option<Self> {
+        let Self { when, owner, .. } = self;
+        let applies = owner.is_some()
+            || matches!(
+                when,
+                TimeScope::Wider | TimeScope::WiderFrame | TimeScope::Earlier | TimeScope::Plan
+            );
+        applies.then(|| Self {
+            text: String::new(),
+            line: " ".to_owned(),
+            topic: None,
+            when,
+            members: Members::none(),
+            owner,
+            claims: Vec::new(),
+        })
+    }
 }
 
 impl HeadingContext {
@@ -81,7 +106,8 @@ impl HeadingContext {
         let foreign = !titled
             && first
                 .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))
-            && !paragraph.is_in_capitals(first.map_or(0, |item| item.token));
+            && !paragraph.is_in_capitals(first.map_or(0, |item| item.token))
+            || paragraph.names_another_whole();
         self.headings.push(OpenHeading { foreign, level, text: own, line, topic, when });
         self.foreign = self.headings.iter().any(|heading| heading.foreign);
     }
@@ -96,6 +122,13 @@ impl HeadingContext {
             .chain(lead)
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// Whether a heading or the introduction names another owner than the report's unit.
+    #[must_use]
+    pub fn is_of_another(&self) -> bool {
+        let of_lead = self.lead.as_ref().and_then(|lead| lead.owner);
+        self.foreign || of_lead == Some(OwnerScope::Other)
     }
 
     /// Whether a heading says that the following is planned.

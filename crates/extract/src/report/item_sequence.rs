@@ -8,6 +8,7 @@ use super::period_sign::{
     MentionedDay, mark, sign_of_days, sign_of_end, sign_of_month, sign_of_span, sign_of_year,
 };
 use super::tokenizer::{Token, TokenKind};
+use super::words::words;
 use kpi::period::Period;
 use kpi::phrase::sign;
 use kpi::unit::UnitPosition;
@@ -145,6 +146,13 @@ impl SequenceWriter<'_> {
             let Some(token) = tokens.get(at) else { break };
             if token.is('(') {
                 let silent = !has_number(tokens, at + 1..sentence.end);
+                if silent && gives_time(tokens, at + 1..sentence.end) {
+                    // "Văn bản đi (lũy kế): 5.000": the words count as if not in parentheses.
+                    let current = open.last().copied().flatten();
+                    open.push(current);
+                    at += 1;
+                    continue;
+                }
                 let current = open.last().copied().flatten();
                 if silent && let Some(sequence) = current.and_then(|level| all.get_mut(level)) {
                     self.note_hidden_members(sequence, tokens, at + 1..sentence.end);
@@ -363,6 +371,13 @@ fn day_at(tokens: &[Token], at: usize) -> Option<MentionedDay> {
         return None;
     };
     Some(MentionedDay { day, month, year })
+}
+
+/// Whether a parenthesis names the time of the number beside it.
+fn gives_time(tokens: &[Token], range: Range<usize>) -> bool {
+    let inside = tokens.get(range).unwrap_or_default().iter().take_while(|token| !token.is(')'));
+    let line = inside.filter_map(Token::word).fold(" ".to_owned(), |line, word| line + word + " ");
+    words().time.bracketed.iter().any(|time| line.contains(&format!(" {time} ")))
 }
 
 /// Whether a valid number comes before the end of the parenthesis.

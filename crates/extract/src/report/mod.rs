@@ -5,6 +5,7 @@
 
 mod claim_resolver;
 mod context;
+mod correction;
 mod extract;
 mod figure_claim;
 mod heading_context;
@@ -30,6 +31,7 @@ pub use extract::{
 };
 use heading_context::HeadingContext;
 use kpi::catalogue::Catalogue;
+pub(crate) use owner_scope::names_whole_of_another;
 use paragraph::ReportParagraph;
 use report_table::ReportTable;
 

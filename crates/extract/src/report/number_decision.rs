@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::claim_resolver::ClaimResolver;
+use super::correction::is_taken_back;
 use super::extract::{
     ConsideredPattern, ExtractedFigure, FigureRole, ReportExtract, SkipReason, UnclaimedNumber,
 };
@@ -269,6 +270,10 @@ impl<'a> ReportParagraph<'a> {
                 });
             return self.skip_number(number, reason, measure, work);
         };
+        if is_taken_back(seen.sequences, seen.sequence, seen.item) {
+            let measure = Some(claim.measure);
+            return self.skip_number(number, SkipReason::Corrected, measure, work);
+        }
         // "4,010 hồ sơ" is no count: a foreign separator, or a slip.
         let whole = self
             .setting
@@ -440,6 +445,8 @@ impl<'a> ReportParagraph<'a> {
             .text
             .get(number.range.clone())
             .is_some_and(|printed| printed.contains(|c: char| c.is_ascii_digit()))
+            // "lOO", in which every digit is a letter
+            || number.value == Err(NumberFlaw::Malformed)
         {
             work.reading.unclaimed.push(UnclaimedNumber {
                 place: number.range.clone(),
@@ -483,7 +490,10 @@ impl<'a> ReportParagraph<'a> {
         ]
         .iter()
         .any(|other| clause.contains(other));
-        if above.foreign || of_others || self.subject_is_foreign(seen, owner) {
+        let of_another = of_others
+            || !self.is_own_subject(sequence, &seen.clause)
+                && self.is_of_another_whole(sequence, &(seen.clause.start..seen.segment.end));
+        if above.foreign || of_another || self.subject_is_foreign(seen, owner) {
             return Some(SkipReason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"
@@ -494,10 +504,10 @@ impl<'a> ReportParagraph<'a> {
         }
         for item in seen.segment.clone() {
             let Some(entry) = sequence.items.get(item) else { continue };
-            if let Some(unit) = entry
-                .unit
-                .and_then(|unit| self.setting.units.get(unit))
-                .filter(|_| entry.unit != Some(self.setting.unit))
+            if entry.unit == Some(self.setting.unit) {
+                continue;
+            }
+            if let Some(unit) = entry.unit.and_then(|unit| self.setting.units.get(unit))
                 && matches!(
                     unit.document.kind,
                     UnitKind::District | UnitKind::Commune | UnitKind::Agency
@@ -632,12 +642,16 @@ impl SentenceWork<'_> {
     }
 }
 
+/// Reduction of the confidence of a number that the text itself calls not exact, so that it is
+/// never among the certain ones.
+const APPROXIMATE_PENALTY: f64 = 0.15;
+
 fn confidence(gap: usize, claim: &FigureClaim, approximate: bool) -> f64 {
     let gap = f64::from(u32::try_from(gap.min(10)).unwrap_or(10));
     let sure = 1.0
         - 0.02 * gap
         - if claim.anchored { 0.05 } else { 0.0 }
-        - if approximate { 0.1 } else { 0.0 };
+        - if approximate { APPROXIMATE_PENALTY } else { 0.0 };
     (sure * 100.0).round() / 100.0
 }
 

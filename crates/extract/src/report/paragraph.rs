@@ -8,6 +8,7 @@ use super::item_sequence::{ItemSequence, SequenceWriter};
 use super::lexicon::NameIndex;
 use super::time_scope::{TimeScope, time_of_heading};
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
+use crate::table::writes_for_province;
 use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::{self, TextNumber};
 
@@ -154,15 +155,8 @@ impl<'a> ReportParagraph<'a> {
         if let Some(unit) = named {
             let own = unit == self.setting.unit
                 || self.setting.units.ancestors(self.setting.unit).any(|above| above == unit);
-            // From 2025 on the departments of science and technology write these reports.
-            let writes = |name: &str| {
-                name.contains("thông tin và truyền thông") || name == "sở khoa học và công nghệ"
-            };
-            let writer = self
-                .setting
-                .units
-                .get(unit)
-                .is_some_and(|unit| writes(&unit.document.name.vi.to_lowercase()));
+            let unit = self.setting.units.get(unit);
+            let writer = unit.is_some_and(|unit| writes_for_province(&unit.document));
             return !own && (subset || !writer);
         }
         let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();

@@ -7,6 +7,7 @@ use super::extract::ReportExtract;
 use super::figure_claim::FigureClaim;
 use super::heading_context::{HeadingContext, LeadParagraph};
 use super::number_decision::SentenceWork;
+use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::time_scope::TimeScope;
 use super::tokenizer::Token;
@@ -17,9 +18,10 @@ impl ReportParagraph<'_> {
         let begins_with =
             self.topics.first().filter(|(token, _)| *token < 8).map(|(_, topic)| *topic);
         if begins_with.is_some()
-            && above.lead.as_ref().is_some_and(|lead| lead.topic != begins_with)
+            && let Some(lead) = above.lead.take_if(|lead| lead.topic != begins_with)
         {
-            above.lead = None;
+            // Its time and owner still apply: "Lũy kế 8 tháng:" above a list about several systems.
+            above.lead = lead.without_topic().filter(|_| self.is_list_item());
         }
         let mut context = self.line();
         above.headings.iter().for_each(|heading| context.push_str(heading.line.trim_start()));
@@ -40,7 +42,8 @@ impl ReportParagraph<'_> {
         let own_time = self.time_of_first_words();
         let frame = own_time.unwrap_or_else(|| above.when());
         let mut when = frame;
-        let mut owner = None;
+        let introduced = above.lead.as_ref().and_then(|lead| lead.owner);
+        let mut owner = introduced;
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
@@ -62,7 +65,7 @@ impl ReportParagraph<'_> {
                 claims = above.lead.as_ref().map(|lead| lead.claims.clone()).unwrap_or_default();
             }
             if !goes_on && !Self::has_no_subject(first) {
-                owner = None;
+                owner = introduced;
             }
             claims.iter_mut().for_each(FigureClaim::leave_sentence);
             let span = self.span(range);
@@ -89,6 +92,9 @@ impl ReportParagraph<'_> {
         }
         if introduces {
             let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
+            let last = self.sentences.last();
+            let named = last.and_then(|(_, sequences)| self.owner_of_sentence(sequences));
+            let owner = named.or(owner).filter(|owner| *owner == OwnerScope::Other);
             let members = self
                 .sentences
                 .last()
@@ -101,9 +107,19 @@ impl ReportParagraph<'_> {
                 topic,
                 when,
                 members,
+                owner,
                 claims,
             });
         }
+    }
+
+    /// Whether it is an item of a list: a bullet begins its line.
+    fn is_list_item(&self) -> bool {
+        let first = self.tokens.iter().find(|token| token.word().is_some());
+        let start = first.map_or(0, |token| token.range.start);
+        let line = self.text.get(..start).unwrap_or_default();
+        let before = line.rsplit('\n').next().unwrap_or_default().trim();
+        matches!(before, "-" | "+" | "*" | "•" | "–")
     }
 
     fn own(&self) -> String {

@@ -11,10 +11,12 @@ use super::paragraph::ReportParagraph;
 use super::period_sign::{mark, sign_of_month, sign_of_span, sign_of_year};
 use crate::table::cell::{has_digit, parts_digits};
 use crate::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableReader};
+use crate::table::{NO_UNIT, OTHER_MONTH, OTHER_UNIT, OTHER_WHOLE, WHOLE_YEAR};
 use documents::Document;
 use documents::table::Grid;
 use kpi::period::{Period, Step};
 use kpi::unit::UnitPosition;
+use kpi::vietnamese::months::{COMPARED, PLAN, TO_DATE, WIDER};
 use kpi::vietnamese::numbers::{NumberFlaw, NumericToken, find_tokens};
 
 /// Confidence of a figure in a table: its labels name it word for word.
@@ -56,7 +58,8 @@ impl ReportTable<'_> {
         if mapping == TableMapping::default() {
             self.list_unread(reading);
         }
-        mapping.figures.iter().for_each(|figure| self.figure(figure, planned, reading));
+        let of = (planned, above.is_of_another());
+        mapping.figures.iter().for_each(|figure| self.figure(figure, of, reading));
         let said = if planned {
             ReportExtract::default()
         } else {
@@ -96,10 +99,19 @@ impl ReportTable<'_> {
                 None => reading.unclaimed.push(UnclaimedNumber {
                     place,
                     sentence,
-                    reason: flaw_of(self.document.slice(&own)),
+                    reason: self.reason_of(&own, &unclaimed.reason, planned),
                     measure: None,
                 }),
             }
+        }
+    }
+
+    /// Why the number of a cell is not taken.
+    fn reason_of(&self, cell: &Range<usize>, said: &str, planned: bool) -> SkipReason {
+        match flaw_of(self.document.slice(cell)) {
+            SkipReason::NoPattern if planned => SkipReason::Plan,
+            SkipReason::NoPattern => reason_of_label(said),
+            flaw => flaw,
         }
     }
 
@@ -135,7 +147,12 @@ impl ReportTable<'_> {
     }
 
     /// Adds the figure of a cell with understood labels.
-    fn figure(&self, figure: &CellFigure, planned: bool, reading: &mut ReportExtract) {
+    fn figure(
+        &self,
+        figure: &CellFigure,
+        (planned, is_of_another): (bool, bool),
+        reading: &mut ReportExtract,
+    ) {
         let Some(cell) = self.cell(figure.row, figure.column) else { return };
         let (place, approximate) = number(self.document, &cell);
         let (period, sentence, report) = (
@@ -154,7 +171,8 @@ impl ReportTable<'_> {
         }
         // A "Huyện Châu Thành" of another province is another unit, and figures of the country are
         // not part of the report.
-        if !self.setting.units.subtree(self.setting.unit).contains(figure.unit) {
+        let is_foreign = figure.unit == self.setting.unit && is_of_another;
+        if is_foreign || !self.setting.units.subtree(self.setting.unit).contains(figure.unit) {
             reading.unclaimed.push(UnclaimedNumber {
                 place,
                 sentence,
@@ -287,6 +305,18 @@ impl ReportTable<'_> {
         undated
             || dated
             || heading.is_some_and(|heading| says_period(self.document.slice(&heading), period))
+    }
+}
+
+/// Why the number of a cell is not taken, of what its labels or the title say.
+fn reason_of_label(said: &str) -> SkipReason {
+    match said {
+        TO_DATE | WIDER | WHOLE_YEAR => SkipReason::WiderPeriod,
+        PLAN => SkipReason::Plan,
+        COMPARED => SkipReason::Comparison,
+        OTHER_MONTH => SkipReason::EarlierPeriod,
+        NO_UNIT | OTHER_UNIT | OTHER_WHOLE => SkipReason::OtherUnit,
+        _ => SkipReason::NoPattern,
     }
 }
 

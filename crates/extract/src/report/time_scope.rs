@@ -42,26 +42,7 @@ struct TimeCue {
 /// (see [`mark`]).
 static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
     let times = &words().time;
-    let expression = |cues: &[String]| {
-        let signs = [
-            ("NOW", mark::NOW),
-            ("LASTMONTH", mark::LAST_MONTH),
-            ("YEARBEFORE", mark::YEAR_BEFORE),
-            ("MONTHBEFORE", mark::MONTH_BEFORE),
-            ("WIDER", mark::WIDER),
-            ("YEAR", mark::YEAR),
-            ("LATER", mark::LATER),
-            ("EARLIER", mark::EARLIER),
-            ("PLAIN", sign::PLAIN),
-            ("PERCENT", sign::PERCENT),
-        ];
-        let text = signs
-            .iter()
-            .fold(cues.join("|"), |text, (name, sign)| text.replace(name, &sign.to_string()))
-            .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
-            .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
-        Regex::new(&format!(" (?:{text}) ")).ok()
-    };
+    let expression = |cues: &[String]| cue_expression(cues, "");
     vec![
         (expression(&times.comparison), TimeScope::Change),
         (expression(&times.until_now), TimeScope::UntilNow),
@@ -73,6 +54,28 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
         (expression(&times.now), TimeScope::Now),
     ]
 });
+
+/// The expression for any of some cues in a sequence, followed by `behind`.
+pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
+    let signs = [
+        ("NOW", mark::NOW),
+        ("LASTMONTH", mark::LAST_MONTH),
+        ("YEARBEFORE", mark::YEAR_BEFORE),
+        ("MONTHBEFORE", mark::MONTH_BEFORE),
+        ("WIDER", mark::WIDER),
+        ("YEAR", mark::YEAR),
+        ("LATER", mark::LATER),
+        ("EARLIER", mark::EARLIER),
+        ("PLAIN", sign::PLAIN),
+        ("PERCENT", sign::PERCENT),
+    ];
+    let text = signs
+        .iter()
+        .fold(cues.join("|"), |text, (name, sign)| text.replace(name, &sign.to_string()))
+        .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
+        .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
+    Regex::new(&format!(" (?:{text}) {behind}")).ok()
+}
 
 /// The time of each item of a sequence, and the time that applies after it.
 ///
@@ -261,6 +264,10 @@ pub(super) fn names_any(line: &str, list: &[String]) -> bool {
     list.iter().any(|words| line.contains(&format!(" {words} ")))
 }
 
+/// Titles of estimates for the period itself.
+static ESTIMATED: LazyLock<Option<Regex>> =
+    LazyLock::new(|| cue_expression(&words().heading.estimated, ""));
+
 /// The time that a heading names: a plan, a month, or a wider or earlier period. A title may name
 /// both completed and planned work; the completed work of the period comes first.
 pub(super) fn time_of_heading(line: &str) -> Option<TimeScope> {
@@ -269,6 +276,7 @@ pub(super) fn time_of_heading(line: &str) -> Option<TimeScope> {
     let planned = line.contains(mark::LATER) || names_any(line, &heading.planned);
     match () {
         () if line.trim_start().starts_with("kế hoạch ") => Some(TimeScope::Plan),
+        () if ESTIMATED.as_ref().is_some_and(|cue| cue.is_match(line)) => Some(TimeScope::Plan),
         () if !now && planned && !names_any(line, &heading.done) => Some(TimeScope::Plan),
         () if now || line.contains(" trong tháng ") => Some(TimeScope::Now),
         () if line.contains(mark::WIDER) || names_any(line, &heading.wider) => {

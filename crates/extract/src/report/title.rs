@@ -7,7 +7,7 @@ use super::lexicon::{ReportLexicon, spellings, unit_names};
 use super::tokenizer::{TokenKind, tokenize};
 use documents::{BlockKind, Document, DocumentBlock};
 use kpi::period::{Month, Period, Step};
-use kpi::unit::{UnitForest, UnitKind, UnitPosition};
+use kpi::unit::{UnitForest, UnitKind, UnitPosition, UnitRange};
 use kpi::vietnamese::folding::words;
 use kpi::vietnamese::numbers::{NumericToken, find_tokens};
 
@@ -126,9 +126,18 @@ fn first_period(document: &Document, range: std::ops::Range<usize>) -> Option<Pe
     None
 }
 
-/// The unit of a report: the one that its head names as author, otherwise the one that it names
-/// most often, otherwise the province of its closing sentence. The name of a department, which
-/// every province has, says nothing without the province.
+/// The unit that the head of a report names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeadUnit {
+    /// None, or the name of a department without its province.
+    Silent,
+    /// The unit at this position.
+    Known(UnitPosition),
+    /// One that the service does not have.
+    Unknown,
+}
+
+/// The unit of a report, if its head or its closing sentence names one that the service has.
 #[must_use]
 pub fn unit(
     document: &Document,
@@ -136,6 +145,47 @@ pub fn unit(
     units: &UnitForest,
     period: Period,
 ) -> Option<UnitPosition> {
+    match head_unit(document, lexicon, units, period) {
+        HeadUnit::Known(unit) => Some(unit),
+        HeadUnit::Silent | HeadUnit::Unknown => None,
+    }
+}
+
+/// The unit that the head names, if it is another one than that which the request gives. The
+/// letterhead also names the units above.
+#[must_use]
+pub fn contradicting_unit(
+    document: &Document,
+    lexicon: &ReportLexicon,
+    units: &UnitForest,
+    (given, period): (UnitPosition, Period),
+) -> Option<HeadUnit> {
+    let found = head_unit(document, lexicon, units, period);
+    let names = unit_names(units, UnitRange::new(given, given.next()), period.last());
+    let writer = SequenceWriter { lexicon, units: &names, period };
+    let names_given = |block: &DocumentBlock| {
+        let tokens = tokenize(&document.text, block.range.clone());
+        let sequences = writer.sequences(&tokens, 0..tokens.len());
+        sequences.iter().any(|sequence| sequence.items.iter().any(|item| item.unit == Some(given)))
+    };
+    let is_above = |unit: UnitPosition| units.ancestors(given).any(|above| above == unit);
+    match found {
+        HeadUnit::Silent => None,
+        HeadUnit::Known(unit) if unit == given => None,
+        HeadUnit::Known(unit) if is_above(unit) && head(document).any(names_given) => None,
+        HeadUnit::Known(_) | HeadUnit::Unknown => Some(found),
+    }
+}
+
+/// The unit of a report: the one that its head names as author, otherwise the one that it names
+/// most often, otherwise the province of its closing sentence. The name of a department, which
+/// every province has, says nothing without the province.
+fn head_unit(
+    document: &Document,
+    lexicon: &ReportLexicon,
+    units: &UnitForest,
+    period: Period,
+) -> HeadUnit {
     let names = unit_names(units, units.all(), period.last());
     let writer = SequenceWriter { lexicon, units: &names, period };
     let named = |block: &DocumentBlock| -> Vec<UnitPosition> {
@@ -181,7 +231,11 @@ pub fn unit(
     };
     let province_is_named = lines().any(|block| !within(block).is_empty());
     if let Some(author) = author(document, &named, &within) {
-        return author.filter(|author| province_is_named || !is_department(*author));
+        return match author {
+            None => HeadUnit::Unknown,
+            Some(author) if province_is_named || !is_department(author) => HeadUnit::Known(author),
+            Some(_) => HeadUnit::Silent,
+        };
     }
     let mut counts: BTreeMap<UnitPosition, usize> = BTreeMap::new();
     for block in lines() {
@@ -197,12 +251,15 @@ pub fn unit(
             words(document.slice(&block.range)).join(" ").starts_with("trên đây là ")
         });
         let provinces = closing.map(within).unwrap_or_default();
-        return provinces.first().copied().filter(|_| provinces.len() == 1);
+        return match provinces.as_slice() {
+            [province] => HeadUnit::Known(*province),
+            [..] => HeadUnit::Silent,
+        };
     }
     counts
         .iter()
         .max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit)))
-        .map(|(unit, _)| *unit)
+        .map_or(HeadUnit::Silent, |(unit, _)| HeadUnit::Known(*unit))
 }
 
 /// Whether a line is a sentence with numbers and not a name.

@@ -96,6 +96,62 @@ pub fn looks_like_figure(text: &str) -> bool {
         && behind.split(' ').count() <= 4
 }
 
+/// Why a date is not a figure.
+pub const DATE: &str = "the cell has a date, a figure is expected";
+
+/// Whether a folded text is a date: `31/10/2021`, `10-2021`, `2021-10-01`.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['/', '-']).map(str::trim).collect();
+    let number = |part: &&str| part.parse::<u32>().ok().filter(|_| (1..=4).contains(&part.len()));
+    let Some(numbers) = parts.iter().map(number).collect::<Option<Vec<u32>>>() else {
+        return false;
+    };
+    let is_year = |number: u32| (1900..=2100).contains(&number);
+    match numbers.as_slice() {
+        [day, month, year] if is_year(*year) => *day <= 31 && *month <= 12,
+        [year, month, day] if is_year(*year) => *day <= 31 && *month <= 12,
+        [month, year] if is_year(*year) => *month <= 12,
+        [year, month] if is_year(*year) => *month <= 12,
+        _ => false,
+    }
+}
+
+/// Whether a text has a unit of measure of another kind than that of a measure: `500 đồng/người`
+/// for a count of documents, `%` for an amount.
+#[must_use]
+pub fn has_other_unit(text: &str, unit_of_measure: &str) -> bool {
+    let folded = unaccented(text);
+    let words: Vec<&str> = folded
+        .split(|c: char| !c.is_alphabetic() && c != '%')
+        .filter(|word| !word.is_empty())
+        .collect();
+    // In "hợp đồng", an agreement, the word is no money.
+    let compound = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        before.is_some_and(|word| ["hop", "hoi", "cong", "cho", "bat"].contains(word))
+    };
+    let is_money = words.iter().enumerate().any(|(at, word)| {
+        matches!(*word, "dong" | "vnd" | "usd") && !compound(at)
+            || *word == "d" && folded.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    });
+    let is_time = words.iter().any(|word| matches!(*word, "phut" | "gio" | "giay" | "minutes"))
+        && !folded.contains("giay phep")
+        && !folded.contains("giay to");
+    let is_percent = folded.contains('%') || folded.contains("phan tram");
+    match unit_of_measure {
+        "VND" => is_time || is_percent || is_money && folded.contains('/'),
+        "percent" => is_money || is_time,
+        other if other.contains("minutes") => is_money || is_percent,
+        _ => is_money || is_time || is_percent,
+    }
+}
+
+/// Why a figure with a unit of measure of another kind is not taken.
+#[must_use]
+pub fn other_unit(text: &str) -> String {
+    format!("the unit of measure in {} is not that of the measure", kpi::fault::quoted(text.trim()))
+}
+
 /// Whether a folded text stands for no figure.
 fn is_nothing(folded: &str) -> bool {
     let is_mark =
@@ -131,6 +187,9 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
     }
     if parts_digits(text) {
         return CellContent::Fault(SEVERAL_LINES.to_owned());
+    }
+    if is_date(folded) {
+        return CellContent::Fault(DATE.to_owned());
     }
     let (approximate, body) = without_about(folded);
     let (negative, body) =
@@ -327,6 +386,41 @@ mod tests {
             ("12½", "fault"),
         ] {
             assert_eq!(said(text, Some(0), false), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_are_named_as_such() {
+        for text in ["31/10/2021", "10/2021", "2021-10-01", "10-2021", "01-10-2021"] {
+            let said = read(text, AllowedNumber { decimals: Some(0), percent: false });
+            assert_eq!(said, CellContent::Fault(DATE.to_owned()), "{text}");
+        }
+        let other = read("5/7", AllowedNumber { decimals: Some(0), percent: false });
+        assert_ne!(other, CellContent::Fault(DATE.to_owned()));
+    }
+
+    #[test]
+    fn a_unit_of_measure_of_another_kind_is_noticed() {
+        for (text, of, expected) in [
+            ("500 đồng/người", "count", true),
+            ("500 đồng", "count", true),
+            ("VNĐ/lượt", "count", true),
+            ("phút/ngày", "count", true),
+            ("%", "count", true),
+            ("văn bản", "count", false),
+            ("12 hợp đồng", "count", false),
+            ("giấy phép", "count", false),
+            ("người", "count", false),
+            ("triệu đồng", "VND", false),
+            ("đồng/người", "VND", true),
+            ("%", "VND", true),
+            ("đồng", "percent", true),
+            ("%", "percent", false),
+            ("phút/ngày", "minutes/day", false),
+            ("đồng", "minutes/day", true),
+            ("%", "minutes/day", true),
+        ] {
+            assert_eq!(has_other_unit(text, of), expected, "{text} of {of}");
         }
     }
 

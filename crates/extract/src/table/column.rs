@@ -8,6 +8,9 @@ use super::title::TableTitle;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
 
+/// Why the figures of a year are not taken.
+pub(crate) const WHOLE_YEAR: &str = "a whole year, not a month";
+
 /// The meaning of a column below the header.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum TableColumn {
@@ -73,7 +76,7 @@ impl LabelReader<'_> {
                 TableColumn::Refused("the column's heading is not understood".to_owned())
             }
             facets if facets.year.is_some() && !facets.identifies_figures() => {
-                TableColumn::Refused("a whole year, not a month".to_owned())
+                TableColumn::Refused(WHOLE_YEAR.to_owned())
             }
             facets if facets.says_nothing() && body.numbering && column == 0 => {
                 TableColumn::Numbers

@@ -5,10 +5,14 @@ use super::label_context::LabelContext;
 use super::mapping::LabelMeaning;
 use super::unit_names::{UnitMatch, UnitNames};
 use crate::label::{LabelIndex, LabelResolution, MeasureUnitText, split_marker};
+use crate::report::names_whole_of_another;
 use kpi::catalogue::Catalogue;
-use kpi::unit::UnitForest;
+use kpi::unit::{UnitForest, UnitPosition};
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
+
+/// Why the figures of "Toàn tỉnh" are not those of a department.
+pub(crate) const OTHER_WHOLE: &str = "the label names the whole of another unit";
 
 /// What a heading of one known word gives.
 fn header_word(text: &str) -> Option<LabelFacets> {
@@ -122,6 +126,11 @@ impl<'a> LabelReader<'a> {
         self.label(text, around)
     }
 
+    /// Why a total is not the reporting unit's.
+    fn refused_total(&self, text: &str, around: &LabelContext) -> Option<String> {
+        self.names_whole_of_another(text, around.unit).then(|| OTHER_WHOLE.to_owned())
+    }
+
     /// Reads a label.
     pub(super) fn label(&self, text: &str, around: &LabelContext) -> LabelFacets {
         let text = text.trim();
@@ -137,6 +146,7 @@ impl<'a> LabelReader<'a> {
             LabelResolution::Members(ways) => return LabelFacets { members: ways, ..facets },
             LabelResolution::Empty if !around.systems_only(&self.labels, text) => {
                 facets.total = is_total(text);
+                facets.refused = self.refused_total(text, around);
                 return facets;
             }
             LabelResolution::Empty => return facets,
@@ -158,7 +168,8 @@ impl<'a> LabelReader<'a> {
             UnitMatch::Unknown => {}
         }
         if is_total(text) {
-            return LabelFacets { total: true, ..facets };
+            let refused = self.refused_total(text, around);
+            return LabelFacets { total: true, refused, ..facets };
         }
         let timed = extract_months(text);
         if timed.when.is_empty() {
@@ -173,6 +184,13 @@ impl<'a> LabelReader<'a> {
         found.stub = None;
         found.time(&timed.when, around);
         found
+    }
+
+    /// Whether a text names the whole of a unit of another kind than the reporting one: "Toàn tỉnh"
+    /// in a table of a department.
+    pub(super) fn names_whole_of_another(&self, text: &str, own: Option<UnitPosition>) -> bool {
+        let unit = own.and_then(|own| self.units.get(own));
+        unit.is_some_and(|unit| names_whole_of_another(&unit.document, text))
     }
 
     /// What labels above or beside each other give together.

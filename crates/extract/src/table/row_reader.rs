@@ -4,8 +4,11 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::cell::{AllowedNumber, CellContent, DOES_NOT_APPLY, NO_NUMBER, STRUCK, read};
-use super::column::TableColumn;
+use super::cell::{
+    AllowedNumber, CellContent, DATE, DOES_NOT_APPLY, NO_NUMBER, STRUCK, has_other_unit,
+    other_unit, read,
+};
+use super::column::{TableColumn, WHOLE_YEAR};
 use super::facets::{LabelColumnKind, LabelFacets};
 use super::label_context::LabelContext;
 use super::label_reader::LabelReader;
@@ -13,7 +16,7 @@ use super::mapping::{CellFigure, LabelMeaning, LabelUse, TableMapping};
 use super::shape::{GridShape, is_numbering, marker_of};
 use super::title::TableTitle;
 use super::unclaimed::{is_figure, unclaimed, unclaimed_figure, unclaimed_text};
-use super::unit_names::UnitMatch;
+use super::unit_names::{UnitMatch, writes_for_province};
 use crate::label::{LabelResolution, MeasureUnitText, RowMarker, split_marker};
 use documents::table::GridCell;
 use kpi::measure::{Measure, Members};
@@ -23,6 +26,12 @@ use kpi::period::Month;
 use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
+
+/// Why a table has no unit.
+pub(crate) const NO_UNIT: &str =
+    "no label names the unit, or the title names another unit than the request";
+/// Why the figures below a heading are not those of the reporting unit.
+pub(crate) const OTHER_UNIT: &str = "the heading names another unit";
 
 /// Most decimals of a stated rate that a sheet computed without a number format.
 const MAX_STATED: u32 = 6;
@@ -268,8 +277,29 @@ impl<'t, 's> RowReader<'t, 's> {
         }
         if facets.unit.is_some() {
             self.section.hint.clone_from(&self.title.around.hint);
+        } else if self.names_another(&text) {
+            self.heading.refused.get_or_insert_with(|| OTHER_UNIT.to_owned());
         }
         LabelMeaning::Heading
+    }
+
+    /// Whether a heading names a unit, known or not, that is neither the reporting one nor above it.
+    fn names_another(&self, text: &str) -> bool {
+        let (month, own) = (self.title.around.month, self.title.around.unit);
+        let is_own = |unit: &UnitPosition| {
+            own.is_some_and(|own| {
+                own == *unit || self.reader.units.ancestors(own).any(|above| above == *unit)
+            })
+        };
+        let writes = |unit: &UnitPosition| {
+            self.reader.units.get(*unit).is_some_and(|unit| writes_for_province(&unit.document))
+        };
+        self.reader.names_whole_of_another(text, own)
+            || self.reader.places.find_units_in(text, month, own).iter().any(|named| match named {
+                UnitMatch::One(unit) => !is_own(unit) && !writes(unit),
+                UnitMatch::Several(units) => !units.iter().any(is_own),
+                UnitMatch::Unknown => true,
+            })
     }
 
     /// The number or bullet of a row, from the column of numbers or before its label.
@@ -336,8 +366,7 @@ impl<'t, 's> RowReader<'t, 's> {
                 facets.refused = Some("the year of the month is not known".to_owned());
             }
         } else if facets.year.is_some() && facets.of_year.is_none() && facets.month.is_none() {
-            facets.refused =
-                facets.refused.or_else(|| Some("a whole year, not a month".to_owned()));
+            facets.refused = facets.refused.or_else(|| Some(WHOLE_YEAR.to_owned()));
         }
         let marker = self.marker(row, free.first().map_or("", String::as_str));
         let label = free.first().cloned();
@@ -582,7 +611,9 @@ impl<'t, 's> RowReader<'t, 's> {
                 }
                 TableColumn::Stub(_) => Err("the number is in a column of labels".to_owned()),
                 TableColumn::Refused(why) => Err(why.clone()),
-                TableColumn::Figures(of_column) => self.figure(cell, facets, of_column, table),
+                TableColumn::Figures(of_column) => self
+                    .figure(cell, facets, of_column, table)
+                    .and_then(|found| self.of_its_unit(row, cell, found)),
             };
             match taken {
                 Ok(None) => {}
@@ -618,6 +649,24 @@ impl<'t, 's> RowReader<'t, 's> {
         }
     }
 
+    /// The figure, unless its cell or the column of units gives a unit of measure of another kind.
+    fn of_its_unit(
+        &self,
+        row: usize,
+        cell: &GridCell,
+        found: Option<CellValue>,
+    ) -> Result<Option<CellValue>, String> {
+        let Some(CellValue { measure, .. }) = &found else { return Ok(found) };
+        let expected = self.reader.catalogue.unit_of_measure(&measure.code);
+        let measured = self.columns.iter().position(|kind| matches!(kind, TableColumn::Measured));
+        let text = measured.map_or("", |column| self.shape.text(row, column));
+        let own = if cell.number.is_none() { cell.text.as_str() } else { "" };
+        match [text, own].into_iter().find(|text| has_other_unit(text, expected)) {
+            Some(text) => Err(other_unit(text)),
+            None => Ok(found),
+        }
+    }
+
     /// The figure in a cell; `None` when the cell has no value, otherwise the reason why it is not
     /// taken.
     fn figure(
@@ -635,6 +684,9 @@ impl<'t, 's> RowReader<'t, 's> {
         }
         if cell.struck {
             return Err(STRUCK.to_owned());
+        }
+        if cell.month.is_some() && cell.number.is_none() {
+            return Err(DATE.to_owned());
         }
         if row.unknown && row.refused.is_none() {
             return Err("the row's label is not understood".to_owned());
@@ -706,9 +758,7 @@ impl<'t, 's> RowReader<'t, 's> {
         if (totals.0 && !table.sole) || (totals.1 && !table.sole_across) {
             return Err("it is not certain what the total includes".to_owned());
         }
-        let whole = self
-            .whole
-            .ok_or("no label names the unit, or the title names another unit than the request")?;
+        let whole = self.whole.ok_or(NO_UNIT)?;
         let below = |units: &HashSet<UnitPosition>| {
             units.iter().all(|unit| {
                 *unit != whole && self.reader.units.ancestors(*unit).any(|above| above == whole)

@@ -7,14 +7,14 @@ use super::label_context::LabelContext;
 use super::label_reader::LabelReader;
 use super::mapping::TableDefaults;
 use super::shape::GridShape;
-use super::unit_names::UnitMatch;
+use super::unit_names::{UnitMatch, writes_for_province};
 use crate::label::{LabelResolution, MeasureUnitText, split_marker};
 use crate::words::table_words;
 use kpi::measure::Measure;
 use kpi::period::Month;
-use kpi::unit::{UnitKind, UnitPosition};
+use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;
-use kpi::vietnamese::months::{MonthMention, extract_months};
+use kpi::vietnamese::months::{MonthMention, PLAN, TO_DATE, WIDER, extract_months};
 
 /// Most characters of the text above a table that are used.
 const MAX_HINT: usize = 1_000;
@@ -75,6 +75,7 @@ impl LabelReader<'_> {
                     others.push(unit)
                 }
             } else {
+                unknown |= self.names_whole_of_another(line, defaults.unit);
                 for named in self.places.find_units_in(line, around.month, defaults.unit) {
                     match named {
                         UnitMatch::One(unit) => others.push(unit),
@@ -99,8 +100,8 @@ impl LabelReader<'_> {
     }
 
     /// The unit of a table: the one that the title gives as such, otherwise that of the request,
-    /// unless the title names another unit. Departments and agencies are ignored, because the
-    /// author of a report for a unit above is named in the title too.
+    /// unless the title names another unit. The departments that write the report of the unit above
+    /// are ignored, because the author is named in the title too.
     fn title_unit(
         &self,
         explicit: Option<UnitPosition>,
@@ -114,9 +115,7 @@ impl LabelReader<'_> {
             return named.last().copied().filter(|last| named.iter().all(|unit| unit == last));
         };
         let writes = |unit: UnitPosition| {
-            self.units.get(unit).is_some_and(|unit| {
-                matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
-            })
+            self.units.get(unit).is_some_and(|unit| writes_for_province(&unit.document))
         };
         let above = |unit: UnitPosition| self.units.ancestors(given).any(|above| above == unit);
         let strange = named.iter().any(|unit| {
@@ -152,12 +151,8 @@ fn measure_line(line: &str) -> Option<()> {
     (line.contains("dvt") || line.contains("don vi tinh")).then_some(())
 }
 
-/// Why a table is not one of the month's figures, of the times in its title.
-const PLAN: &str = "a plan";
-const TO_DATE: &str = "year to date";
-const WIDER: &str = "a period wider";
 /// A title of another month than the one reported.
-const OTHER_MONTH: &str = "the table is of another month";
+pub(crate) const OTHER_MONTH: &str = "the table is of another month";
 
 impl TableTitle {
     /// A month that is named without its year: in the year that is named beside it or in the title,
@@ -178,9 +173,7 @@ impl TableTitle {
                 MonthMention::Month(month) if !months.contains(&month) => months.push(month),
                 MonthMention::OfYear(number) if !numbers.contains(&number) => numbers.push(number),
                 MonthMention::Year(found) => self.year = Some(found),
-                MonthMention::Other(why)
-                    if [PLAN, TO_DATE, WIDER].iter().any(|refused| why.starts_with(refused)) =>
-                {
+                MonthMention::Other(why) if [PLAN, TO_DATE, WIDER].contains(&why) => {
                     self.refused = Some(why.to_owned())
                 }
                 MonthMention::Relative(months) if months != 0 => {
@@ -204,7 +197,7 @@ impl TableTitle {
         };
         if matches!(months.as_slice(), [_]) {
             // A title that names its month means this month, whatever it is compared with.
-            let stays = |why: &String| why.starts_with(TO_DATE) || why.starts_with(PLAN);
+            let stays = |why: &String| [TO_DATE, PLAN].contains(&why.as_str());
             self.refused = self.refused.take().filter(stays);
         }
     }

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use super::bodies::TitleLine;
 use crate::words::table_words;
 use kpi::period::Month;
-use kpi::unit::{UnitForest, UnitKind, UnitPosition};
+use kpi::unit::{UnitDocument, UnitForest, UnitKind, UnitPosition};
 use kpi::vietnamese::folding::{Spelling, folded, label_words, unaccented};
 
 /// Most words of a unit's name that are looked for within a text.
@@ -188,7 +189,8 @@ impl<'a> UnitNames<'a> {
     /// The units that a text names among other words, by a word for their kind and their name:
     /// "kết quả của huyện Càng Long". A name beside which other units of its kind are meant ("các
     /// huyện và thành phố Trà Vinh") is not looked for. A kind with a name that no unit has
-    /// ("tỉnh Bến Tre") is [`UnitMatch::Unknown`].
+    /// ("tỉnh Bến Tre") is [`UnitMatch::Unknown`], and so is a body or province without such a word
+    /// ("Ban Dân tộc", "Sóc Trăng").
     #[must_use]
     pub fn find_units_in(
         &self,
@@ -196,6 +198,49 @@ impl<'a> UnitNames<'a> {
         month: Option<Month>,
         above: Option<UnitPosition>,
     ) -> Vec<UnitMatch> {
+        let mut found = Vec::new();
+        for line in text.lines() {
+            let named = self.find_in_line(line, month, above);
+            found.extend(named.into_iter().chain(self.find_bodies(line, month, above)));
+        }
+        found
+    }
+
+    /// The bodies and provinces that a line names without a word for a kind of unit.
+    fn find_bodies(
+        &self,
+        text: &str,
+        month: Option<Month>,
+        above: Option<UnitPosition>,
+    ) -> Vec<UnitMatch> {
+        let line = TitleLine::new(text);
+        let mut found = Vec::new();
+        for place in line.find_provinces() {
+            match self.resolve(&line.text(&place), month, above) {
+                UnitMatch::One(unit) if Some(unit) == above => {}
+                named => found.push(named),
+            }
+        }
+        for place in line.find_bodies() {
+            let known = (place.start + 1..=place.start + LONGEST_NAME).rev().find_map(|end| {
+                let name = line.text(&(place.start..end));
+                let name = name.trim_matches(|c: char| !c.is_alphanumeric());
+                let unit = self.resolve(name, month, above);
+                (!name.is_empty() && unit != UnitMatch::Unknown).then_some(unit)
+            });
+            found.push(known.unwrap_or(UnitMatch::Unknown));
+        }
+        found
+    }
+
+    /// The units that a line names by a word for their kind and their name.
+    fn find_in_line(
+        &self,
+        text: &str,
+        month: Option<Month>,
+        above: Option<UnitPosition>,
+    ) -> Vec<UnitMatch> {
+        let line = TitleLine::new(text);
         let words: Vec<&str> = text.split_whitespace().collect();
         let bare = |word: &&str| folded(word.trim_matches(|c: char| !c.is_alphanumeric()));
         let folded: Vec<String> = words.iter().map(bare).collect();
@@ -234,7 +279,9 @@ impl<'a> UnitNames<'a> {
             });
             let (unit, length) = match named {
                 Some(named) => named,
-                None if is_name(rest.get(kind..clause).unwrap_or_default(), text) => {
+                None if is_name(rest.get(kind..clause).unwrap_or_default(), text)
+                    || !is_abbreviated && line.names_in_capitals(at, kind) =>
+                {
                     (UnitMatch::Unknown, kind)
                 }
                 None => {
@@ -261,12 +308,17 @@ impl<'a> UnitNames<'a> {
     /// Departments by the initials of their names: "Sở TT&TT", "Sở KHCN".
     fn by_initials(&self, text: &str, name: &str) -> Vec<UnitPosition> {
         let head = joined("sở", Spelling::of(text));
-        if name.strip_prefix(&head).is_none_or(|rest| !rest.starts_with(' ')) {
+        let is_headed = name.strip_prefix(&head).is_some_and(|rest| rest.starts_with(' '));
+        // "STTTT": one word, which begins with the initial of "Sở".
+        let is_code = text.starts_with('S') && !text.contains(' ');
+        if !is_headed && !is_code {
             return Vec::new();
         }
+        let skipped = usize::from(is_headed);
         // Some initials are abbreviations of other words too: "KH" in "Sở KH&CN".
-        let short = text.split_whitespace().skip(1).collect::<String>();
+        let short = text.split_whitespace().skip(skipped).collect::<String>();
         let letters: String = unaccented(&short).chars().filter(|c| c.is_alphabetic()).collect();
+        let letters = if skipped == 1 { letters } else { letters.chars().skip(1).collect() };
         if !(2..=8).contains(&letters.chars().count()) || short.chars().any(char::is_lowercase) {
             return Vec::new();
         }
@@ -288,10 +340,16 @@ impl<'a> UnitNames<'a> {
     }
 }
 
+/// Whether a department writes the reports of its province, so that its name says nothing about the
+/// unit of a figure. From 2025 on these are the departments of science and technology.
+pub(crate) fn writes_for_province(unit: &UnitDocument) -> bool {
+    let name = folded(&unit.name.vi);
+    name.contains("thông tin và truyền thông") || name == "sở khoa học và công nghệ"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kpi::unit::UnitDocument;
 
     fn units() -> UnitForest {
         let unit = |code: &str, kind: &str, name: &str, parent: Option<&str>| -> UnitDocument {
@@ -344,6 +402,20 @@ mod tests {
             ("Kết quả của UBND xã Mỹ Long", vec!["unknown"]),
             ("Kết quả của TP. Cần Thơ và H. Cầu Kè", vec!["unknown", "unknown"]),
             ("Kết quả của Quận 1", vec!["unknown"]),
+            ("SỐ LIỆU HUYỆN BA TRI", vec!["unknown"]),
+            ("KẾT QUẢ CỦA SỞ LAO ĐỘNG", vec!["unknown"]),
+            ("SỐ LIỆU XÃ TÂN AN THÁNG 10", vec!["unknown"]),
+            ("KẾT QUẢ TRÊN ĐỊA BÀN HUYỆN NĂM 2021", vec![]),
+            ("SỐ LIỆU CỦA TỈNH THÁNG 10, SỞ, BAN, NGÀNH", vec![]),
+            ("SỐ LIỆU BẢO HIỂM XÃ HỘI TỰ NGUYỆN", vec![]),
+            ("Chi cục Thuế", vec!["unknown"]),
+            ("Công an tỉnh", vec!["unknown"]),
+            ("Số liệu của Văn phòng UBND tỉnh", vec!["unknown"]),
+            ("Ban Dân tộc\nSố liệu các tháng", vec!["unknown"]),
+            ("SYT", vec!["unknown"]),
+            ("Sóc Trăng", vec!["unknown"]),
+            ("SÓC TRĂNG THÁNG 10", vec!["unknown"]),
+            ("Trà Vinh", vec![]),
             ("Hỗ trợ Bảo hiểm xã hội", vec![]),
         ] {
             assert_eq!(of(text), expected, "{text}");
@@ -369,6 +441,8 @@ mod tests {
             ("Tỉnh Trà Vinh", "tv"),
             ("Huyện Trà Vinh", "none"),
             ("Sở TT&TT", "dic"),
+            ("STTTT", "dic"),
+            ("STT", "none"),
             ("Sở Thông tin và truyền thông", "dic"),
             ("dhh", "dhh"),
             ("Càng", "none"),

@@ -4,6 +4,7 @@
 //! in a sentence is known in a table too.
 
 pub mod folding;
+mod misread;
 pub mod months;
 pub mod numbers;
 mod word_lists;

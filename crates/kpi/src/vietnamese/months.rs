@@ -57,10 +57,14 @@ fn month(captures: &regex::Captures<'_>) -> MonthMention {
     }
 }
 
-const TO_DATE: &str = "year to date, not the figure of this month";
-const PLAN: &str = "a plan or target, not a reported figure";
-const COMPARED: &str = "a comparison, not a figure";
-const WIDER: &str = "a period wider than a month";
+/// Why a figure up to the month is not that of the month.
+pub const TO_DATE: &str = "year to date, not the figure of this month";
+/// Why a plan or an estimate is not a figure.
+pub const PLAN: &str = "a plan or target, not a reported figure";
+/// Why a comparison is not a figure.
+pub const COMPARED: &str = "a comparison, not a figure";
+/// Why a figure of a quarter or year is not that of a month.
+pub const WIDER: &str = "a period wider than a month";
 const DAY: &str = "a day or a range of days";
 
 /// The patterns, the longest first. What one has matched is not seen by the next.

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::folding::folded;
+use super::misread::find_misread;
 use super::word_lists::vietnamese_words;
 use crate::number::Decimal64;
 
@@ -27,7 +28,8 @@ pub enum NumberKind {
 /// Why digits are not a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NumberFlaw {
-    /// `7.40`, `1.23.456`: the separators are neither for thousands nor for decimals.
+    /// `7.40`, `1.23.456`: the separators are neither for thousands nor for decimals. `5OO`:
+    /// letters stand in the place of digits.
     Malformed,
     /// `10-15`: a range.
     Range,
@@ -246,18 +248,44 @@ static APPROXIMATE_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
 #[must_use]
 pub fn find_tokens(text: &str) -> Vec<PlacedToken> {
     let Some(lexer) = LEXER.as_ref() else { return Vec::new() };
+    let mut misread = find_misread(text).into_iter().peekable();
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(captures) = lexer.captures_at(text, at) {
-        let Some(whole) = captures.get(0) else { break };
-        let placed = placed(text, &captures, whole.range());
-        at = placed.range.end.max(whole.start() + 1);
+    loop {
+        let captures = lexer.captures_at(text, at);
+        let whole = captures.as_ref().and_then(|captures| captures.get(0));
+        let next = whole.map_or(text.len(), |whole| whole.start());
+        while misread.next_if(|range| range.start < at).is_some() {}
+        let first = misread.next_if(|range| range.start <= next || range.contains(&next));
+        let placed = match (captures.as_ref().zip(whole), first) {
+            (Some((captures, whole)), None) => placed(text, captures, whole.range()),
+            (Some((captures, whole)), Some(range)) if whole.start() < range.end => {
+                let placed = placed(text, captures, whole.range());
+                // A date or an address keeps its letters.
+                match placed.piece {
+                    NumericToken::Number(_) | NumericToken::Word => misread_number(text, range),
+                    NumericToken::Month(..)
+                    | NumericToken::Year(_)
+                    | NumericToken::Span { .. }
+                    | NumericToken::Day { .. }
+                    | NumericToken::Reference => placed,
+                }
+            }
+            (_, Some(range)) => misread_number(text, range),
+            (None, None) => break,
+        };
+        at = placed.range.end.max(at + 1);
         while !text.is_char_boundary(at) {
             at += 1;
         }
         found.push(placed);
     }
     found
+}
+
+/// A number with letters in the place of digits.
+fn misread_number(text: &str, range: Range<usize>) -> PlacedToken {
+    PlacedToken { range: range.clone(), piece: flawed(text, range, NumberFlaw::Malformed) }
 }
 
 fn placed(text: &str, captures: &Captures<'_>, range: Range<usize>) -> PlacedToken {
@@ -565,6 +593,12 @@ mod tests {
             ("27·316 văn bản", "Plain Spaces"),
             ("27’316 văn bản", "Plain Spaces"),
             ("1 .000 .000 văn bản", "Plain Spaces"),
+            ("5OO văn bản", "Plain Malformed"),
+            ("l23 hồ sơ", "Plain Malformed"),
+            ("1O.000 hồ sơ", "Plain Malformed"),
+            ("12o văn bản", "Plain Malformed"),
+            ("tỷ lệ 9O%", "Percent Malformed"),
+            ("gần O,5%", "Percent Malformed"),
             ("3 cấp mới", "Plain 3"),
             ("23\u{a0}441 văn bản", "Plain 23441"),
             ("10-15 cuộc", "Plain Range"),
