@@ -30,8 +30,8 @@ use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, 
 const REPORTED_MONTHS: usize = 13;
 const MONTHS_SEARCHED: i32 = 72;
 
-/// Figures of an earlier state that differ, up to which its findings are found from those of now;
-/// beyond that all are evaluated again when they are needed.
+/// Most differing figures of an earlier state for which its findings are found from the current
+/// ones; beyond that all are evaluated again when they are needed.
 const MAX_REEVALUATED: usize = 5_000;
 
 /// At most this many external revisions are applied at once.

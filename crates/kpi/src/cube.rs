@@ -1167,8 +1167,9 @@ mod tests {
                     1 if *measure < 2 => Some(Statement::NotApplicable),
                     value => Some(stated(*value, 0)),
                 };
-                let change = CubeEntry { measure: MeasureId::new(*measure), written, ..entry(*unit, *month, None) };
-                if *measure == 2 {
+                let measure = MeasureId::new(*measure);
+                let change = CubeEntry { measure, written, ..entry(*unit, *month, None) };
+                if measure.index() == 2 {
                     cube.set_stated(&change, revision);
                 } else {
                     cube.set(&change, revision);

@@ -283,7 +283,8 @@ impl<'t, 's> RowReader<'t, 's> {
         LabelMeaning::Heading
     }
 
-    /// Whether a heading names a unit, known or not, that is neither the reporting one nor above it.
+    /// Whether a heading names a unit, known or not, that is neither the reporting one nor above
+    /// it.
     fn names_another(&self, text: &str) -> bool {
         let (month, own) = (self.title.around.month, self.title.around.unit);
         let is_own = |unit: &UnitPosition| {
