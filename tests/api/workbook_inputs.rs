@@ -225,7 +225,7 @@ fn a_table_whose_figures_are_all_unreadable_lists_every_cell_with_a_digit() {
         [
             "B3 the text is not a number",
             "B4 the cell has more than a number",
-            "B5 the cell has more than a number",
+            "B5 the cell has a date, a figure is expected",
             "B6 the label may mean ioffice.users.total or mail.mailboxes.total",
         ]
     );

@@ -20,15 +20,18 @@ impl FormOrder {
         Self(rows.into_iter().filter_map(|(number, measure)| Some((number?, measure))).collect())
     }
 
-    /// Whether the row with a number is below the row of the total of a measure. The form writes
-    /// the parts of a total directly below it.
+    /// Whether the row with a number is below the row of the closest total of a measure. The form
+    /// writes the parts of a total directly below it.
     pub(super) fn is_below_its_total(&self, number: Option<u32>, measure: &Measure) -> bool {
         let Some(number) = number.filter(|_| !self.0.is_empty()) else { return true };
+        let totals = self.0.iter().filter(|(_, other)| is_total_of(other, measure));
+        let closest = totals.map(|(_, total)| total.members.len()).max();
         let mut passed: Vec<&Measure> = Vec::new();
         let above = self.0.iter().rev().filter(|(other, _)| *other < number);
         for (_, other) in above {
             if is_total_of(other, measure) {
-                return passed.iter().all(|passed| is_total_of(other, passed));
+                return Some(other.members.len()) == closest
+                    && passed.iter().all(|passed| is_total_of(other, passed));
             }
             if other.code != measure.code {
                 return false;
