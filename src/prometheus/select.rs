@@ -779,11 +779,11 @@ fn service_level_values(
         let mut counts: BTreeMap<Month, i64> = BTreeMap::new();
         let ours = state
             .standing()
-            .within(range.clone())
+            .within(range)
             .filter(|finding| finding.rule == rule && severity_name(finding.severity) == severity)
             .filter(|finding| finding.measure.code == measure);
         ours.for_each(|finding| *counts.entry(finding.month).or_default() += 1);
-        let newest = state.newest(range.clone());
+        let newest = state.newest(range);
         let number = |month: Month| {
             counts
                 .get(&month)

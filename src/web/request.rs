@@ -143,7 +143,7 @@ impl PageRequest {
         let newest = |unit: &UnitPosition| {
             let units = state.units.subtree(*unit);
             let exists = state.units.get(*unit).is_some_and(|unit| unit.exists_on(day));
-            (state.newest(units.clone()), exists, units.len(), std::cmp::Reverse(*unit))
+            (state.newest(units), exists, units.len(), std::cmp::Reverse(*unit))
         };
         let root = state.units.roots().max_by_key(newest);
         root.ok_or_else(|| {

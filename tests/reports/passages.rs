@@ -112,7 +112,7 @@ fn numbers_that_are_not_taken_say_why() {
         let text = format!("# BÁO CÁO\n\n# Kết quả công tác tháng 8 năm 2024\n\n{text}");
         let document = read(text.as_bytes(), MediaType::Markdown).unwrap();
         let (found, unclaimed) =
-            figures(&shipped, &document, Some((unit, "2024-08")), (unit, "2024-08"));
+            figures(shipped, &document, Some((unit, "2024-08")), (unit, "2024-08"));
         assert!(found.iter().all(|(_, figure)| figure.role != FigureRole::Figure), "{text}");
         unclaimed.iter().map(|one| one.reason.code()).collect()
     };

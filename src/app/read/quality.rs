@@ -119,7 +119,7 @@ impl Snapshot {
             None => state.units.all(),
             Some(code) => state.units.subtree(state.find_unit(code)?),
         };
-        let to = query.to.or_else(|| state.newest(units.clone())).unwrap_or_else(|| self.month());
+        let to = query.to.or_else(|| state.newest(units)).unwrap_or_else(|| self.month());
         let from = query.from.unwrap_or_else(|| to.plus(-11));
         if to < from {
             return Err(Error::fault("/to", "dates_reversed", "to is before from"));
@@ -146,7 +146,7 @@ impl Snapshot {
             .iter()
             .filter_map(|indicator| QualityCheck::stock(state, indicator, outliers));
         'all: for look in columns.chain(stocks) {
-            for unit in units.clone() {
+            for unit in units {
                 looked += look.at(unit, from, to, &mut |view: QualityView| {
                     if query.rule.is_none_or(|rule| rule == view.rule) {
                         found.push(view);

@@ -221,7 +221,7 @@ impl SequenceWriter<'_> {
     /// Adds the item that begins at a token. Returns the number of its tokens.
     fn push(&self, sequence: &mut ItemSequence, tokens: &[Token], at: usize, end: usize) -> usize {
         let Some(token) = tokens.get(at) else { return 1 };
-        if token.word().is_some_and(|word| is_approximation(word))
+        if token.word().is_some_and(is_approximation)
             && tokens.get(at + 1).and_then(Token::number).is_some_and(|number| number.approximate)
         {
             return 1;

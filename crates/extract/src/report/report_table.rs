@@ -108,11 +108,11 @@ impl ReportTable<'_> {
 
     /// Why the number of a cell is not taken.
     fn reason_of(&self, cell: &Range<usize>, said: &str, planned: bool) -> SkipReason {
-        match flaw_of(self.document.slice(cell)) {
-            SkipReason::NoPattern if planned => SkipReason::Plan,
-            SkipReason::NoPattern => reason_of_label(said),
-            flaw => flaw,
+        let flaw = flaw_of(self.document.slice(cell));
+        if flaw != SkipReason::NoPattern {
+            return flaw;
         }
+        if planned { SkipReason::Plan } else { reason_of_label(said) }
     }
 
     /// Lists the numbers of a table without a readable figure: cells beside a label that are

@@ -216,9 +216,9 @@ impl<'a> UnitNames<'a> {
         let line = TitleLine::new(text);
         let mut found = Vec::new();
         for place in line.find_provinces() {
-            match self.resolve(&line.text(&place), month, above) {
-                UnitMatch::One(unit) if Some(unit) == above => {}
-                named => found.push(named),
+            let named = self.resolve(&line.text(&place), month, above);
+            if above.is_none_or(|above| named != UnitMatch::One(above)) {
+                found.push(named);
             }
         }
         for place in line.find_bodies() {
