@@ -514,7 +514,7 @@ fn openapi_prints_the_document_and_nothing_else() {
 
 #[test]
 fn backup_keeps_the_newest_and_drill_restores_them() {
-    let home = Home::new();
+    let home = Home::sqlite();
     let address = home.address();
     let clean = file(&home, "clean.csv", CLEAN);
     run(&["import", &clean, "--database", &address]).expect(0);
@@ -551,7 +551,7 @@ fn backup_keeps_the_newest_and_drill_restores_them() {
     let archive = home.path().join("ledger.zip");
     run(&["export", archive.to_str().unwrap(), "--database", &address]).expect(0);
     run(&["drill", archive.to_str().unwrap(), "--database", &address]).expect(0);
-    let other = Home::new();
+    let other = Home::sqlite();
     run(&["import", &more, "--database", &other.address()]).expect(0);
     run(&["import", &clean, "--database", &other.address()]).expect(0);
     let foreign =
@@ -572,7 +572,7 @@ fn backup_keeps_the_newest_and_drill_restores_them() {
 
 #[test]
 fn doctor_names_what_is_wrong_and_how_to_mend_it() {
-    let home = Home::new();
+    let home = Home::sqlite();
     let address = home.address();
     let fresh = run(&["doctor", "--database", &address, "--listen", "127.0.0.1:0"]).expect(0);
     assert!(fresh.contains("the first `serve` creates it"), "{fresh}");

@@ -87,7 +87,7 @@ fn memory(limit: usize) -> Diagnosis {
 
 /// Whether Excel files and restored ledgers can be written to temporary files.
 fn temporary() -> Diagnosis {
-    let folder = std::env::temp_dir();
+    let folder = tempfile::env::temp_dir();
     match tempfile::tempfile() {
         Ok(_) => Diagnosis::fine("temporary", format!("{} can be written", folder.display())),
         Err(error) => Diagnosis::error(
