@@ -366,8 +366,9 @@ mod tests {
     #[test]
     fn words_have_letters_digits_and_combining_marks() {
         let part = |c: char| parse(&format!("a{c}b")).is_ok_and(|parts| parts.len() == 1);
-        // Latin letters and signs, and marks that combine.
-        for c in (0..0x370).chain(0x1e00..0x2200).filter_map(char::from_u32) {
+        // Latin letters with all their marks. Newer signs of other scripts may be known to one of
+        // the two only.
+        for c in (0..0x370).chain(0x1e00..0x1f00).filter_map(char::from_u32) {
             assert_eq!(part(c), c.is_alphanumeric() || is_mark(c), "{c:?}");
         }
     }
