@@ -102,7 +102,8 @@ fn compare(restored: &Store, current: &Store) -> Result<Vec<String>, Error> {
     let hash = |store: &Store| -> Result<Option<chain::Hash>, Error> {
         Ok(store.revision(revision)?.and_then(|row| chain::read(&row.hash?)))
     };
-    if hash(current)?.is_none_or(|known| hash(restored).ok().flatten() != Some(known)) {
+    let (known, copied) = (hash(current)?, hash(restored)?);
+    if known.is_none() || known != copied {
         return Ok(vec![format!(
             "revision {revision} of the backup is not in the ledger: it is another ledger, or \
              the ledger has lost revisions"
