@@ -10,6 +10,7 @@
 
 mod archive;
 mod as_of;
+mod bodies;
 mod catalogue;
 mod changes;
 mod clients;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use egov_kpi::auth::role::Role;
 use serde_json::json;
 
-use crate::harness::Reply;
+use crate::harness::{Reply, eventually};
 use crate::home::Home;
 use crate::support::{FOREIGN, Guarded, OUTGOING, OWN, one};
 use egov_kpi::api::access::AccessSettings;
@@ -58,11 +58,14 @@ fn sign_in(server: &Guarded, key: &str, headers: &[(&str, &str)]) -> Reply {
 }
 
 /// Changes the file of the ledger as somebody with access to it might.
-fn run_sql(home: &Home, statement: &str) {
-    let path = home.address().replace("sqlite://", "");
-    let file = rusqlite::Connection::open(path).unwrap();
+fn database(home: &Home) -> rusqlite::Connection {
+    let file = rusqlite::Connection::open(home.address().replace("sqlite://", "")).unwrap();
     file.busy_timeout(Duration::from_secs(5)).unwrap();
-    file.execute_batch(statement).unwrap();
+    file
+}
+
+fn run_sql(home: &Home, statement: &str) {
+    database(home).execute_batch(statement).unwrap();
 }
 
 fn figures(unit: &str, value: i64) -> String {
@@ -178,6 +181,12 @@ fn a_session_ends_when_it_is_not_used_or_too_old() {
             browser.get("/overview").status
         };
         assert_eq!(age(hour), 200, "{column}");
+        // The service records this use after its response; it must not do so after the next change.
+        eventually("the use is recorded", Duration::from_secs(60), || {
+            let sql = "SELECT max(last_used_at) FROM sessions";
+            let used: i64 = database(&server.home).query_row(sql, [], |row| row.get(0)).unwrap();
+            chrono::Utc::now().timestamp_micros() - used < hour
+        });
         assert_eq!(age(-1_000_000), 401, "{column}");
     }
 }
