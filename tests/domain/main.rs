@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     clippy::as_conversions,
     clippy::wildcard_enum_match_arm,
-    reason = "a test fails by panicking, and the model is written for the reader"
+    reason = "a test fails by panicking"
 )]
 
 mod against_model;
@@ -16,9 +16,10 @@ mod comparisons;
 mod dashboards;
 mod direction;
 mod hand;
-mod model;
 mod mutations;
 mod properties;
 mod roll_ups;
 mod rules;
 mod shipped;
+
+use independent_model as model;
