@@ -316,7 +316,7 @@ pub fn check_certificate(files: &TlsFiles) -> Result<(), Error> {
 /// Those of the store.
 pub fn warn_of_triggers(store: &Store) -> Result<(), Error> {
     for difference in store.trigger_differences()? {
-        tracing::warn!("a trigger of the ledger is not as it should be: {difference}");
+        tracing::warn!("a trigger of the ledger differs from this program's: {difference}");
     }
     Ok(())
 }

@@ -99,8 +99,8 @@ impl<E: FieldEndpoint> QueryField for FieldParams<E> {
             .name(name)
             .parameter_in(ParameterIn::Query)
             .description(Some(
-                "Names of the fields to return, separated by commas; a number comes with its \
-                 reason. Default: all fields except those given on request",
+                "Names of the fields to return, separated by commas; a number is returned with its \
+                 reason. Default: all fields except those described as “on request”",
             ))
             .required(Required::False)
             .schema(Some(Schema::Array(list.build())))

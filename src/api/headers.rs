@@ -57,7 +57,7 @@ pub async fn headers(
     };
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(X_FRAME_OPTIONS, "DENY");
-    // A browser puts the headers of a 304 in the place of those that it has kept with the page.
+    // A browser replaces the headers that it has kept with the page by those of a 304.
     if !is_unchanged {
         // With no-referrer, browsers name no origin when they send a form either.
         put(REFERRER_POLICY, if page { "same-origin" } else { "no-referrer" });

@@ -70,7 +70,7 @@ pub const RESPONSE: usize = 256 << 10;
 /// Responses with at least this estimate, in bytes, are computed and written on the threads for
 /// heavy work.
 pub const HEAVY: usize = 8 << 20;
-/// Memory of the unread responses of `/metrics`, in bytes. It is no part of the memory budget, so
+/// Memory of the unread responses of `/metrics`, in bytes. It is not part of the memory budget, so
 /// that the metrics can be read while the budget is exhausted.
 pub const METRICS: usize = 1 << 20;
 /// Interval of measuring the memory of the figures, in seconds.

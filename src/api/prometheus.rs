@@ -42,7 +42,7 @@ use promql::{
 
 /// Maximum memory per series of `/metrics/figures`, in bytes, its lines of text included.
 const SCRAPED: usize = 1 << 10;
-/// Memory that a query reserves at its start, in bytes; it reserves more as needed.
+/// Memory that a query reserves when it begins, in bytes; it reserves more as needed.
 const QUERY: usize = 1 << 20;
 /// Maximum number of selectors in one query of labels or series.
 const MAX_MATCHES: usize = 100;

@@ -44,11 +44,11 @@ query_params! {
         to: Option<Month> = "Last month; default: the newest with a figure of these units",
         rule: Option<QualityRule> = "outlier, unchanged, unexplained_jump or implied_opening",
         method: Option<OutlierMethod> =
-            "How outliers are found. auto (default): seasonal if a flow has figures of the same \
-             month in three other years; with two such years, the smaller score of seasonal and \
-             history; otherwise history. history: against all other months. seasonal: flows \
-             against the same month of other years. before: against the 36 months before. z_score: \
-             mean and standard deviation of all other months",
+            "What a figure is compared with. history: all other months. seasonal: for a flow, the \
+             same month of other years. before: the 36 months before. z_score: mean and standard \
+             deviation of all other months. auto (default): seasonal for a flow with the same \
+             month of at least three other years; with two such years, the smaller score of \
+             seasonal and history; otherwise history",
         threshold: Option<OutlierThreshold> =
             "The score from which a figure is an outlier, 1 to 100; default 3.5",
         limit: PageLimit<1_000, 10_000> =

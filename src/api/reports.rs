@@ -51,8 +51,8 @@ query_params! {
             "The reported period, needed if the title does not name it; wider than a month only \
              for a dry run",
         accept: Option<AcceptedFigures> =
-            "With dry_run=false: the figures to record although they are uncertain \
-             (needs_acceptance), by their start, separated by commas",
+            "With dry_run=false: the uncertain figures (needs_acceptance) that should be recorded, \
+             each by its start, separated by commas",
         reason: QueryNote = "Reason of the change; required for a closed month",
         reference: QueryNote =
             "The sender's name for the submission; default: the name of the file or the title",

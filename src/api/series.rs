@@ -235,8 +235,8 @@ fn wide_fields(params: &FieldParams<SeriesFields>) -> Result<(Field, FieldSet), 
 /// Get trends of measures.
 ///
 /// Returns the series of the requested measures and units. Each series has exactly one point for
-/// each period, also where there is no figure. Without `fields=` every field but those on request
-/// is present; a null number has a reason beside it.
+/// each period, also where there is no figure. Without `fields=` a point has all fields except
+/// those described as “on request”. A null number has a reason beside it.
 #[utoipa::path(
     operation_id = "get_series",
     tag = "questions",
@@ -508,9 +508,9 @@ query_params! {
             "First period, of the step; a month means the period that contains it",
         to: Option<Period> = "Last period, like from",
         last: Option<i32> =
-            "The number of periods: with from, the first one and those after it; with to, the last \
-             one and those before it; without both, up to the newest period with a figure of the \
-             requested measures and units",
+            "The number of periods. With from: beginning with that period. With to: ending with \
+             that period. Alone: ending with the newest period that has a figure of the requested \
+             measures and units",
         period: Option<PeriodName> =
             "Instead of from, to and last: a period, such as 2021, or a name relative to the \
              current month: this_month, last_quarter, this_year, last_12_months",

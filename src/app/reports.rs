@@ -84,9 +84,9 @@ impl std::str::FromStr for AcceptedFigures {
         match text.split(',').map(place).collect::<Option<Vec<usize>>>() {
             Some(places) if places.len() <= MAX_ACCEPTED => Ok(Self(places)),
             Some(_) => Err(format!("at most {MAX_ACCEPTED} figures may be accepted at once")),
-            None => {
-                Err("name the starts of figures, separated by commas, such as 512,733".to_owned())
-            }
+            None => Err("give the start positions of the figures, separated by commas, such as \
+                 512,733"
+                .to_owned()),
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct WorkbookView {
     pub template: bool,
     /// The figures found, each once.
     pub figures: Vec<FoundFigure>,
-    /// All other cells with digits and texts in the place of figures, so that nothing is lost
+    /// All other cells with digits, and texts where a figure is expected, so that nothing is lost
     /// unnoticed.
     pub unclaimed: Vec<UnclaimedView>,
     /// How the tables of a file that is not a form were understood.
@@ -101,7 +101,7 @@ pub struct FoundFigure {
     pub confidence: f64,
 }
 
-/// A cell with digits, or with a text in the place of a figure, that was not taken as a figure.
+/// A cell with digits, or with a text where a figure is expected, that was not taken as a figure.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct UnclaimedView {
     /// The sheet.

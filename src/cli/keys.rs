@@ -103,7 +103,7 @@ fn print_key(issued: &IssuedKey) {
     let of = unit.as_ref().map(|unit| format!(" for {unit}")).unwrap_or_default();
     let until = expires_at
         .as_ref()
-        .map_or_else(|| "it does not end".to_owned(), |end| format!("it ends at {end}"));
+        .map_or_else(|| "it does not expire".to_owned(), |end| format!("it expires at {end}"));
     print_note(format!("key {id} of {name}, {role}{of}; {until}. The key is not shown again."));
 }
 

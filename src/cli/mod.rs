@@ -231,8 +231,8 @@ fn print_error(error: &Error) -> CommandOutcome {
         }
         Error::Store(ledger::StoreError::Unsound(_)) => {
             eprintln!(
-                "egov-kpi: {error}\n  The ledger was not changed. `egov-kpi verify` lists every \
-                 row that differs; restore a backup that passes `verify`."
+                "egov-kpi: {error}\n  The ledger was not changed. `egov-kpi verify` lists what \
+                 differs; restore a backup that passes `verify`."
             );
             CommandOutcome::Faults
         }

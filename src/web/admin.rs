@@ -64,7 +64,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         (
             "/reporting",
             language.say("Tình hình báo cáo", "State of reporting"),
-            language.say("Ai còn thiếu, mâu thuẫn số liệu", "Who owes figures, contradictions"),
+            language.say("Ai còn thiếu, mâu thuẫn số liệu", "Missing reports, contradictions"),
         ),
     ];
     let body = html! {

@@ -358,7 +358,7 @@ impl ReportingPage<'_> {
         }
     }
 
-    /// A text to send to those who owe figures.
+    /// A text to send to those with missing figures.
     fn reminder(&self) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
         let owing: Vec<&ReportProgressView> =

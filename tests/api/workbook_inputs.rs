@@ -274,8 +274,8 @@ fn letters_for_digits_are_listed_in_a_table_and_an_error_in_a_form() {
             "B2 the cell says that the figure does not apply; say so in the form, CSV or JSON";
         assert_eq!(left(&answer), [why], "{text:?}");
     }
-    // Notes, and words below a table or beside a label that is not understood, are in the place of
-    // no figure.
+    // No figure is expected where notes are, nor below a table or beside a label that is not
+    // understood.
     let rows: [&[&str]; 5] = [
         &["Chỉ tiêu", "Tháng 10/2021", "Ghi chú"],
         &["Văn bản đi", "77", "đủ"],
@@ -558,7 +558,7 @@ fn files_of_other_kinds_are_refused_with_what_to_do() {
         imported.expect(1);
         assert!(imported.err().contains(instead), "{}", imported.err());
     }
-    // By the bytes where the name says nothing of them.
+    // By the bytes, if the name does not show the type.
     let old = [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1];
     for (name, bytes) in [
         ("b.csv", old.to_vec()),

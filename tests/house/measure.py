@@ -90,6 +90,11 @@ WORDINGS = [
     r"mended",
     r"speaks? for",
     r"(?:leaf|leaves|those|unit|units) of (?:then|now)",
+    r"in the place of",
+    r"says? nothing of",
+    r"at its start",
+    r"owes?",
+    r"(?:is|are) no part",
 ]
 USER_WORDINGS = [r"workbooks?"]
 

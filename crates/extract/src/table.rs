@@ -2,7 +2,7 @@
 //! and the text above the table.
 //!
 //! A figure is taken only when all three are certain. Every other cell with a digit is listed with
-//! the reason, and so is a text in the place of a figure: it may have letters for digits. A wrong
+//! the reason, and so is a text instead of a figure: it may have letters for digits. A wrong
 //! figure is worse than a missed one.
 
 mod bodies;

@@ -255,7 +255,7 @@ impl Snapshot {
 }
 
 /// Counts what was expected of a unit and all units below it in a month; and how many of these
-/// units were late or owe figures.
+/// units were late or have missing figures.
 #[must_use]
 pub fn tally(
     state: &State,

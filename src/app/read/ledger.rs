@@ -325,7 +325,7 @@ pub fn verify(
         found.fault(format!("Rows do not belong to the ledger: {stray}."));
     }
     for difference in store.trigger_differences()? {
-        found.fault(format!("A trigger of the ledger is not as it should be: {difference}."));
+        found.fault(format!("A trigger of the ledger differs from this program's: {difference}."));
     }
     if !remembered {
         found.fault(

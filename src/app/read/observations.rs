@@ -44,8 +44,8 @@ pub struct ObservationView {
     pub submission: String,
     /// The revision of the submission.
     pub revision: i64,
-    /// With `history=true`: the last revision at which this was the current figure. Null as long as
-    /// it is.
+    /// With `history=true`: the last revision at which this was the current figure. Null if it
+    /// still is.
     #[schema(required)]
     pub valid_to_revision: Option<i64>,
     /// When it was recorded.

@@ -78,10 +78,11 @@ pub struct QualityView {
     /// The reported figure.
     #[schema(value_type = f64)]
     pub value: Rounded,
-    /// The number that the figure was compared with. For `outlier`: the median (with
-    /// `method=z_score` the mean) of the other months, for a stock the level before plus that of
-    /// the other changes. For `unexplained_jump`: the level that
-    /// the flows lead to. For `implied_opening`: the opening level. Null for `unchanged`.
+    /// The number that the figure was compared with. For `outlier` of a flow or average: the median
+    /// (with `method=z_score` the mean) of the other months. For `outlier` of a stock: the level of
+    /// the month before, plus the median (or mean) of its other changes. For `unexplained_jump`:
+    /// the level of the month before, plus and minus the flows. For `implied_opening`: the opening
+    /// level. Null for `unchanged`.
     #[schema(required, value_type = Option<f64>)]
     pub expected: Option<Rounded>,
     /// For `outlier`: the modified z-score, or with `method=z_score` the z-score.

@@ -72,7 +72,7 @@ pub struct RankingView {
 }
 
 /// A unit in a ranking. Without `fields=` it has unit, name, value, coverage, delta, ranks, target,
-/// attainment and status; otherwise it has the fields that are named.
+/// attainment and status; with `fields=` it has the named fields.
 #[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct RankingRow {
     /// The unit. Always present.

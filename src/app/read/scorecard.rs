@@ -83,8 +83,8 @@ pub struct TotalScore {
     pub missing: usize,
 }
 
-/// One measure on a scorecard. Without `fields=` it has all fields but those of the point that are
-/// given on request; otherwise it has those that are named.
+/// One measure on a scorecard. Without `fields=` it has all fields except those described as “on
+/// request”; with `fields=` it has the named ones.
 #[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct ScorecardRow {
     /// The measure. Always present.

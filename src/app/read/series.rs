@@ -91,8 +91,8 @@ pub struct SeriesView {
     pub points: Vec<PointView>,
 }
 
-/// One period of a series. Without `fields=` it has all fields but those that are given on request;
-/// otherwise it has those that are named. A number that cannot be given is null, and
+/// One period of a series. Without `fields=` it has all fields except those described as “on
+/// request”; with `fields=` it has the named ones. A number that cannot be given is null, and
 /// `<field>_reason` says why.
 #[derive(Clone, PartialEq, Debug, utoipa::ToSchema)]
 pub struct PointView {

@@ -40,7 +40,7 @@ impl ReadReport {
         for (start, measure) in &choice.given {
             let number = self.stored.unclaimed.iter().position(|one| one.place.0 == *start);
             let Some(number) = number else {
-                let detail = format!("no number that was not taken begins at character {start}");
+                let detail = format!("no skipped number begins at character {start}");
                 faults.push(Fault::new("/given", "unknown_figure", detail));
                 continue;
             };

@@ -153,7 +153,8 @@ pub struct ReportView {
     pub figures: Vec<ReportFigure>,
     /// All numbers that were not taken as figures.
     pub unclaimed: Vec<ReportUnclaimed>,
-    /// What the head of the report says differently from the parameters, which apply.
+    /// Where the head of the report contradicts the parameters of the request. The parameters
+    /// apply.
     pub notes: Vec<ReportNote>,
     /// Contradictions among the figures, and with the ledger.
     pub findings: Vec<FindingView>,

@@ -146,7 +146,7 @@ fn keys(
         if let Some(end) = ends(document) {
             found.push(Diagnosis::warning(
                 "keys",
-                format!("the key {id} of {} ends at {}", document.name, time_text(end)),
+                format!("the key {id} of {} expires at {}", document.name, time_text(end)),
                 format!("egov-kpi keys rotate {id} --expires 365d"),
             ));
         }

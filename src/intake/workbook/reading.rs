@@ -34,7 +34,7 @@ pub struct SheetFigure {
     pub confidence: f64,
 }
 
-/// A cell with a digit, or in the place of a figure with a text, that is not taken as a figure.
+/// A cell with a digit, or with a text where a figure is expected, that is not taken as a figure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct SheetCell {
     /// The sheet's name.
@@ -73,7 +73,7 @@ pub struct WorkbookReading {
     pub is_form: bool,
     /// The figures.
     pub figures: Vec<SheetFigure>,
-    /// The other cells with digits, and texts in the place of figures.
+    /// The other cells with digits, and texts where a figure is expected.
     pub unclaimed: Vec<SheetCell>,
     /// How the tables of a file that is not a form were understood.
     pub tables: Vec<SheetTable>,

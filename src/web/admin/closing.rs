@@ -19,7 +19,7 @@ use crate::web::parts::{month_choice, unit_name};
 use crate::web::request::{FormFields, PageRequest, address};
 use kpi::period::{Month, Period, Step};
 
-/// Most reports that are looked at for units that owe some.
+/// At most this many reports are searched for units with missing figures.
 const MAX_REPORTS: usize = 20_000;
 /// Most units that are named.
 const MAX_OWING: usize = 20;
@@ -141,7 +141,7 @@ fn checks(asked: &PageRequest, month: Month, list: &CheckList) -> Markup {
                     (total.reports_complete) "/" (total.reports_expected)
                     (language.say(" báo cáo đã đủ; ", " reports are complete; "))
                     a href=(reporting) {
-                        (language.say("xem ai còn thiếu", "see who owes figures"))
+                        (language.say("xem ai còn thiếu", "see which are missing"))
                     }
                     (list_owing_units(asked, &list.reports))
                 }))

@@ -54,7 +54,7 @@ impl ReportParagraph<'_> {
                     | ("cụ", "thể")
                     | ("gồm" | "riêng" | "bao", _)
             );
-            // A level up to now, or a plan, says nothing of the next sentence.
+            // A level up to now, or a plan, does not apply to the next sentence.
             if n > 0
                 && matches!(when, TimeScope::UntilNow | TimeScope::Plan)
                 && (!goes_on || second == "số")

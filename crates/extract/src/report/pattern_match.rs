@@ -205,7 +205,7 @@ impl<'a> ReportParagraph<'a> {
         if recognizer.unless.as_ref().is_some_and(|unless| unless.is_match(line)) {
             return Some(Rejection::Unless);
         }
-        // "Tạo mới 110 tài khoản và 56 hộp thư" says nothing of all mailboxes.
+        // "Tạo mới 110 tài khoản và 56 hộp thư" is not about all mailboxes.
         if self.is_level(recognizer)
             && recognizer
                 .unless

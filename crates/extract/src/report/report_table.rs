@@ -65,7 +65,7 @@ impl ReportTable<'_> {
         } else {
             self.rows_as_sentences(&mapping, above)
         };
-        // Words in the place of a figure are listed of sheets, not of reports.
+        // Words where a figure is expected are listed for sheets, not for reports.
         for unclaimed in mapping.unclaimed.iter().filter(|cell| has_digit(&cell.printed)) {
             let Some(own) = self.cell(unclaimed.row, unclaimed.column) else { continue };
             let (place, _) = number(self.document, &own);

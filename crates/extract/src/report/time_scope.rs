@@ -80,7 +80,7 @@ pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
 /// The time of each item of a sequence, and the time that applies after it.
 ///
 /// The time that a sentence begins with, before its first number, applies to all of it and to the
-/// sentences after it, until another time is named. A level up to now says nothing of the flows
+/// sentences after it, until another time is named. A level up to now does not apply to the flows
 /// after the next semicolon.
 #[must_use]
 pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope>, TimeScope) {
@@ -171,7 +171,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
     (times, after)
 }
 
-/// Whether a time is that of the report, or says nothing of another one.
+/// Whether a time is that of the report, or does not exclude it.
 fn is_own(when: TimeScope) -> bool {
     matches!(when, TimeScope::Now | TimeScope::UntilNow | TimeScope::Change)
 }

@@ -63,7 +63,7 @@ impl LabelReader<'_> {
         }
         match &facets {
             LabelFacets { aside: Some("units of measure"), .. } => TableColumn::Measured,
-            LabelFacets { aside: Some("numbers of rows"), .. } => TableColumn::Numbers,
+            LabelFacets { aside: Some("row numbers"), .. } => TableColumn::Numbers,
             LabelFacets { aside: Some(what), .. } => TableColumn::Aside(what),
             LabelFacets { stub: Some(stub), .. } => TableColumn::Stub(stub.clone()),
             LabelFacets { refused: Some(why), .. } => TableColumn::Refused(why.clone()),
@@ -113,7 +113,7 @@ impl LabelReader<'_> {
     pub(super) fn column_meaning(&self, column: &TableColumn) -> LabelMeaning {
         match column {
             TableColumn::Stub(_) => LabelMeaning::Labels,
-            TableColumn::Numbers => LabelMeaning::Aside("numbers of rows"),
+            TableColumn::Numbers => LabelMeaning::Aside("row numbers"),
             TableColumn::Measured => LabelMeaning::Aside("units of measure"),
             TableColumn::Aside(what) => LabelMeaning::Aside(what),
             TableColumn::Refused(why) => LabelMeaning::Unclaimed(why.clone()),

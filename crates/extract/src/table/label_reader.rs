@@ -19,7 +19,7 @@ fn header_word(text: &str) -> Option<LabelFacets> {
     let aside = |what| Some(LabelFacets { aside: Some(what), ..LabelFacets::default() });
     let stub = |stub| Some(LabelFacets { stub: Some(stub), ..LabelFacets::default() });
     match text {
-        "stt" | "tt" | "so tt" | "so thu tu" | "no" | "no." | "#" => aside("numbers of rows"),
+        "stt" | "tt" | "so tt" | "so thu tu" | "no" | "no." | "#" => aside("row numbers"),
         "don vi tinh" | "dvt" | "unit of measure" => aside("units of measure"),
         "ghi chu" | "chu thich" | "ly do" | "nguon" | "nguon so lieu" | "note" | "notes"
         | "remarks" | "giai trinh" => aside("notes"),

@@ -75,7 +75,7 @@ pub struct CellFigure {
     pub label: String,
 }
 
-/// A cell with a digit, or in the place of a figure with a text, that is not taken as a figure.
+/// A cell with a digit, or with a text where a figure is expected, that is not taken as a figure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnclaimedCell {
     /// The cell's row.
@@ -99,7 +99,7 @@ pub struct TableMapping {
     pub rows: Vec<LabelUse>,
     /// The figures.
     pub figures: Vec<CellFigure>,
-    /// The other cells with digits, and texts in the place of figures, each with the reason.
+    /// The other cells with digits, and texts where a figure is expected, each with the reason.
     /// Labels, dates in titles and row numbers are not listed.
     pub unclaimed: Vec<UnclaimedCell>,
 }

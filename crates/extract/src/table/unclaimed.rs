@@ -37,7 +37,7 @@ pub(super) fn unclaimed(
     keeps.then(|| listed(cell, row, column, reason))
 }
 
-/// Lists a cell in the place of a figure that was not taken, also if it has letters alone, which
+/// Lists a cell where a figure is expected that was not taken, also if it has only letters, which
 /// may look like digits (`l` for 1, `O` for 0).
 pub(super) fn unclaimed_figure(
     cell: &GridCell,

@@ -286,12 +286,11 @@ pub struct ExpectationDocument {
     /// expected of them, and do not lower any coverage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_applicable: Vec<NotApplicableDocument>,
-    /// The last day of the next month on which a report is on time, 1 to 31. In a shorter month it
-    /// is the last day.
+    /// The deadline: a day of the next month, 1 to 31. In a shorter month it is the last day.
     pub due_day: u32,
-    /// The first day of the reporting window, 2 to 28: the window begins on this day of the
-    /// previous month, and ends one day before this day of the month. With 1 (the default) the
-    /// window is the calendar month.
+    /// The first day of the reporting window. With 2 to 28, the window of a month begins on this
+    /// day of the previous month, and ends one day before this day of the month itself. With 1 (the
+    /// default), the window is the calendar month.
     #[serde(default = "first_day", skip_serializing_if = "is_first_day")]
     pub window_from_day: u32,
     /// First month; open when absent.
@@ -351,38 +350,39 @@ pub struct PatternDocument {
     pub measure: String,
     /// Phrases with one `{value}`. The figure is found where one of them matches.
     pub phrases: Vec<String>,
-    /// Phrases of which one must match in the same clause.
+    /// At least one of these phrases must match in the same clause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
-    /// Phrases of which none may match in the same clause.
+    /// None of these phrases may match in the same clause.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<String>,
-    /// Code of the system that the text must be about: of the labels of systems in the paragraph
-    /// and the headings above it, the nearest must be one of this system.
+    /// Code of a system. The nearest system that the paragraph or the headings above it name must
+    /// be this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// Phrases of which one must match in the same paragraph or in the headings above.
+    /// At least one of these phrases must match in the same paragraph or in the headings above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<String>,
-    /// The measure of the figure directly before, of which this figure is a part or a rate.
+    /// The measure of which this figure is a part or a rate. The figure directly before must be of
+    /// this measure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
     /// Code of the target that the figure states, in plans. The figure is compared with the
     /// declared target and never recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Dimensions of which the figure must have a member.
+    /// Dimensions for which the text must name a member of the figure.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Whether the figure is a total, so that members named beside it do not belong to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
-    /// Whether the phrases themselves say which time the figure belongs to, so that other words of
-    /// time are ignored.
+    /// Whether the phrases themselves state the time of the figure. Other words about time are then
+    /// ignored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timeless: bool,
-    /// Whether the figure is always a word for zero. Such a word may give a zero to several
-    /// measures, so it is found in addition to what other patterns find.
+    /// Whether the phrases match words for zero instead of a number. Such words may state zero for
+    /// several measures, so other patterns can match them too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nothing: bool,
 }

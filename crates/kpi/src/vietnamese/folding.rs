@@ -200,8 +200,8 @@ pub fn strip_marks(c: char) -> char {
     }
 }
 
-/// Whether a character is a raised or lowered sign, as of a note mark (`316¹`). Such signs are no
-/// part of a number or a word.
+/// Whether a character is a raised or lowered sign, as of a note mark (`316¹`). Such signs are
+/// not part of a number or a word.
 #[must_use]
 pub fn is_note_mark(c: char) -> bool {
     "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾₀₁₂₃₄₅₆₇₈₉₊₋₍₎".contains(c)

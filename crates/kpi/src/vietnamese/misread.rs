@@ -1,4 +1,4 @@
-//! Letters in the place of digits, as text recognition and typewriters' habits leave them: `5OO`,
+//! Letters instead of digits, as text recognition and typewriters' habits leave them: `5OO`,
 //! `l23`, `1O.000`, `O,5%`.
 
 use std::ops::Range;

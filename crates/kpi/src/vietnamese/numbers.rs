@@ -29,7 +29,7 @@ pub enum NumberKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NumberFlaw {
     /// `7.40`, `1.23.456`: the separators are neither for thousands nor for decimals. `5OO`:
-    /// letters stand in the place of digits.
+    /// letters stand instead of digits.
     Malformed,
     /// `10-15`: a range.
     Range,
@@ -283,7 +283,7 @@ pub fn find_tokens(text: &str) -> Vec<PlacedToken> {
     found
 }
 
-/// A number with letters in the place of digits.
+/// A number with letters instead of digits.
 fn misread_number(text: &str, range: Range<usize>) -> PlacedToken {
     PlacedToken { range: range.clone(), piece: flawed(text, range, NumberFlaw::Malformed) }
 }
