@@ -11,6 +11,7 @@ use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::time_scope::TimeScope;
 use super::tokenizer::Token;
+use super::words::words;
 
 impl ReportParagraph<'_> {
     /// Reads the figures of the paragraph.
@@ -47,13 +48,7 @@ impl ReportParagraph<'_> {
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
-            let goes_on = matches!(
-                (first, second),
-                ("trong" | "qua", "đó")
-                    | ("trong", "số")
-                    | ("cụ", "thể")
-                    | ("gồm" | "riêng" | "bao", _)
-            );
+            let goes_on = self.longest_at(range.start, &words().claim.continuing).is_some();
             // A level up to now, or a plan, says nothing of the next sentence.
             if n > 0
                 && matches!(when, TimeScope::UntilNow | TimeScope::Plan)

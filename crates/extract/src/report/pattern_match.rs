@@ -11,6 +11,7 @@ use super::paragraph::ReportParagraph;
 use super::words::words;
 use kpi::catalogue::IndicatorKind;
 use kpi::unit::UnitPosition;
+use kpi::word_file::WordList;
 
 /// A match of a pattern at a number.
 pub struct PatternMatch<'a> {
@@ -281,8 +282,8 @@ fn with_shared_verb(
 ) -> String {
     let own = sequence.slice(around).1;
     let first = seen.clause.clone().find(|item| sequence.is_number(*item));
-    let joined = around.start > seen.clause.start
-        && matches!(sequence.slice(&(around.start..around.start + 1)).1.trim(), "và" | "cùng");
+    let joint = sequence.slice(&(around.start..around.start + 1)).1.trim();
+    let joined = around.start > seen.clause.start && words().pattern.sharing_verb.contains(joint);
     match first.filter(|first| joined && *first < around.start) {
         Some(first) => {
             format!("{}{}", sequence.slice(&(seen.clause.start..first)).1, own.trim_start())
@@ -303,22 +304,18 @@ pub(super) fn clause_of_number(
         .map(|clause| clause.range)
         .find(|range| range.contains(&item))
         .unwrap_or(item..item + 1);
-    let word = |at: usize| {
-        let (_, line) = sequence.slice(&(at..at + 1));
-        line.trim().to_owned()
-    };
-    let joins = |at: usize| {
-        matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "có" | "nâng" | "đưa")
+    let is_one_of =
+        |list: &WordList, at: usize| list.contains(sequence.slice(&(at..at + 1)).1.trim());
+    // The words that lead to the next number begin at the last joint between the two.
+    let joint = |between: Range<usize>| {
+        let strong = between.clone().rev().find(|at| is_one_of(&words().pattern.joints, *at));
+        strong.or_else(|| between.clone().find(|at| is_one_of(&words().pattern.weak_joints, *at)))
     };
     let mut start = clause.start;
     if let Some(previous) =
         clause.clone().rev().find(|other| *other < item && sequence.is_number(*other))
     {
-        let joint = (previous + 1..item)
-            .rev()
-            .find(|at| joins(*at) && word(*at) != "có")
-            .or_else(|| (previous + 1..item).find(|at| joins(*at)));
-        start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') {
+        start = joint(previous + 1..item).unwrap_or(if sequence.mark(previous + 1) == Some('/') {
             clause.start
         } else {
             (previous + 2).min(item)
@@ -326,11 +323,8 @@ pub(super) fn clause_of_number(
     }
     let mut end = clause.end;
     if let Some(next) = clause.clone().find(|other| *other > item && sequence.is_number(*other)) {
-        let joint = (item + 1..next)
-            .rev()
-            .find(|at| joins(*at) && word(*at) != "có")
-            .or_else(|| (item + 1..next).find(|at| joins(*at)));
-        end = joint.unwrap_or(if sequence.mark(item + 1) == Some('/') { clause.end } else { next });
+        let whole = sequence.mark(item + 1) == Some('/');
+        end = joint(item + 1..next).unwrap_or(if whole { clause.end } else { next });
     }
     (clause, start.min(item)..end.max(item + 1))
 }
