@@ -194,12 +194,38 @@ impl<'a> ReportParagraph<'a> {
         context: &str,
     ) -> Option<Rejection> {
         let sequence = seen.sequences.get(seen.sequence)?;
-        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
-        let (_, line) = sequence.slice(&around);
-        let recognizer = found.recognizer;
         if found.ends_longer_name {
             return Some(Rejection::LongerName);
         }
+        if let Some(rejection) = self.rejection_by_words(found, seen, sequence) {
+            return Some(rejection);
+        }
+        if found.recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
+            return Some(Rejection::Near);
+        }
+        if let Some(rejection) = rejection_beside_number(found, seen, sequence) {
+            return Some(rejection);
+        }
+        let topic = found.recognizer.topic.as_ref()?;
+        let is_topic = |system: usize| self.setting.lexicon.systems.get(system) == Some(topic);
+        let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
+        let named = token_of(found.span.start)
+            ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
+        let inside =
+            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
+        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+    }
+
+    /// The reason to reject a match by the words around its number.
+    fn rejection_by_words(
+        &self,
+        found: &PatternMatch<'_>,
+        seen: &NumberContext<'_>,
+        sequence: &ItemSequence,
+    ) -> Option<Rejection> {
+        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
+        let (_, line) = sequence.slice(&around);
+        let recognizer = found.recognizer;
         if recognizer.with.as_ref().is_some_and(|with| !with.is_match(line)) {
             return Some(Rejection::With);
         }
@@ -230,47 +256,39 @@ impl<'a> ReportParagraph<'a> {
             .catalogue
             .indicator(&recognizer.measure.code)
             .is_some_and(|indicator| indicator.kind != IndicatorKind::Average);
-        if counts && words().pattern.averages.iter().any(says) {
-            return Some(Rejection::Average);
-        }
-        if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
-            return Some(Rejection::Near);
-        }
-        // A gap may not contain words that lead to the next number of the clause.
-        let same_clause = |item: usize| seen.clause.contains(&item);
-        if (found.span.start < seen.segment.start && same_clause(found.span.start))
-            || (found.span.end > seen.segment.end && same_clause(found.span.end.saturating_sub(1)))
-        {
-            return Some(Rejection::Joint);
-        }
-        // In "25.108/26.000" the second number is the total; in "từ 7.541 lên 7.602" the first is
-        // the earlier value.
-        let before = found
-            .item
-            .checked_sub(1)
-            .map(|item| sequence.slice(&(item..item + 1)).1.trim())
-            .unwrap_or_default();
-        if (before == "/" && found.span.start >= found.item) || before == "từ" {
-            return Some(Rejection::Joint);
-        }
-        // What is counted follows the number. Another noun than the pattern's own means another
-        // figure.
-        let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
-        if found.span.end <= found.item + 1
-            && words().pattern.counted.contains(behind)
-            && !recognizer.words.contains(behind)
-        {
-            return Some(Rejection::Counted);
-        }
-        let topic = recognizer.topic.as_ref()?;
-        let is_topic = |system: usize| self.setting.lexicon.systems.get(system) == Some(topic);
-        let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
-        let named = token_of(found.span.start)
-            ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
-        let inside =
-            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
-        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+        (counts && words().pattern.averages.iter().any(says)).then_some(Rejection::Average)
     }
+}
+
+/// The reason to reject a match by the place of its number.
+fn rejection_beside_number(
+    found: &PatternMatch<'_>,
+    seen: &NumberContext<'_>,
+    sequence: &ItemSequence,
+) -> Option<Rejection> {
+    // A gap may not contain words that lead to the next number of the clause.
+    let same_clause = |item: usize| seen.clause.contains(&item);
+    if (found.span.start < seen.segment.start && same_clause(found.span.start))
+        || (found.span.end > seen.segment.end && same_clause(found.span.end.saturating_sub(1)))
+    {
+        return Some(Rejection::Joint);
+    }
+    // In "25.108/26.000" the second number is the total; in "từ 7.541 lên 7.602" the first is the
+    // earlier value.
+    let before = found
+        .item
+        .checked_sub(1)
+        .map(|item| sequence.slice(&(item..item + 1)).1.trim())
+        .unwrap_or_default();
+    if (before == "/" && found.span.start >= found.item) || before == "từ" {
+        return Some(Rejection::Joint);
+    }
+    // What is counted follows the number. Another noun than the pattern's own means another figure.
+    let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
+    let is_counted = found.span.end <= found.item + 1
+        && words().pattern.counted.contains(behind)
+        && !found.recognizer.words.contains(behind);
+    is_counted.then_some(Rejection::Counted)
 }
 
 /// The words around a number. In "Tạo mới 110 tài khoản và 56 hộp thư" the words before the first

@@ -113,34 +113,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                 .clone()
                 .find(|other| *other > item && sequence.is_number(*other))
                 .map_or(usize::MAX, |item| sequence.start(item));
-            let last_before = cues.iter().rfind(|cue| cue.at < at);
-            let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
-            // A comparison applies to the number after it; "tăng 5 so với tháng trước" as a whole
-            // is one comparison.
-            let found = match (last_before, first_behind) {
-                (Some(cue), Some(behind))
-                    if cue.when == TimeScope::Now
-                        && behind.when != TimeScope::UntilNow
-                        && number_before.is_none_or(|number| {
-                            cue.at > number || behind.when == TimeScope::Change
-                        }) =>
-                {
-                    Some(behind.when)
-                }
-                (Some(cue), behind)
-                    if cue.when == TimeScope::Change
-                        && number_before.is_some_and(|number| cue.at < number) =>
-                {
-                    behind.map(|behind| behind.when).or(Some(carried))
-                }
-                (Some(cue), _) => Some(cue.when),
-                // A level of another time: "Tính đến ngày 31/3, ... 4.014 ... đang sử dụng".
-                (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
-                    Some(carried)
-                }
-                (None, Some(behind)) => Some(behind.when),
-                (None, None) => None,
-            };
+            let found = time_at(&cues, at, (number_before, next_number), carried);
             if let Some(slot) = times.get_mut(item) {
                 *slot = found.unwrap_or(carried);
             }
@@ -173,6 +146,44 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
     }
     let after = if lasting == before { lead.unwrap_or(before) } else { lasting };
     (times, after)
+}
+
+/// The time of the item that starts `at`, by the last cue before it and the first one behind it.
+/// The numbers beside it are given by their starts. `None` without a cue: then the `carried` time
+/// applies.
+fn time_at(
+    cues: &[TimeCue],
+    at: usize,
+    (number_before, next_number): (Option<usize>, usize),
+    carried: TimeScope,
+) -> Option<TimeScope> {
+    let last_before = cues.iter().rfind(|cue| cue.at < at);
+    let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
+    // A comparison applies to the number after it; "tăng 5 so với tháng trước" as a whole is one
+    // comparison.
+    match (last_before, first_behind) {
+        (Some(cue), Some(behind))
+            if cue.when == TimeScope::Now
+                && behind.when != TimeScope::UntilNow
+                && number_before
+                    .is_none_or(|number| cue.at > number || behind.when == TimeScope::Change) =>
+        {
+            Some(behind.when)
+        }
+        (Some(cue), behind)
+            if cue.when == TimeScope::Change
+                && number_before.is_some_and(|number| cue.at < number) =>
+        {
+            behind.map(|behind| behind.when).or(Some(carried))
+        }
+        (Some(cue), _) => Some(cue.when),
+        // A level of another time: "Tính đến ngày 31/3, ... 4.014 ... đang sử dụng".
+        (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
+            Some(carried)
+        }
+        (None, Some(behind)) => Some(behind.when),
+        (None, None) => None,
+    }
 }
 
 /// Whether a time is that of the report, or says nothing of another one.
