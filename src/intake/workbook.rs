@@ -6,6 +6,7 @@ pub mod form;
 mod form_layout;
 mod form_order;
 mod form_reader;
+mod form_words;
 pub mod observation_sheet;
 mod reading;
 mod visible;

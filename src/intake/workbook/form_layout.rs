@@ -2,6 +2,7 @@
 //! Columns and rows may have been inserted, so they are found by what is shown.
 
 use super::form::{COMPUTED, HEADER_ROW, MARK};
+use super::form_words::form_words;
 use documents::workbook::{WorkbookSheet, cell_name, fault_at};
 use extract::table::{UnitMatch, UnitNames};
 use kpi::fault::{Fault, quoted};
@@ -9,6 +10,7 @@ use kpi::period::Month;
 use kpi::unit::{UnitForest, UnitPosition};
 use kpi::vietnamese::folding::{Spelling, label_words, unaccented};
 use kpi::vietnamese::months::{MonthMention, extract_months};
+use kpi::word_file::WordList;
 
 /// Rows and columns in which the mark of a form is searched.
 const MARK_WITHIN: (usize, usize) = (20, 30);
@@ -66,15 +68,17 @@ pub(super) fn find_mark(sheet: &WorkbookSheet) -> Option<(usize, usize)> {
 
 fn heading(text: &str) -> Option<FormHeading> {
     let folded = unaccented(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    match folded.as_str() {
-        "stt" => Some(FormHeading::Numbers),
-        "chi tieu" => Some(FormHeading::Labels),
-        "don vi tinh" => Some(FormHeading::Measured),
-        "ghi chu" => Some(FormHeading::Notes),
-        "kiem tra" => Some(FormHeading::Checks),
-        other if other.starts_with("thang truoc") => Some(FormHeading::Previous),
-        other if other.starts_with("thang nay") => Some(FormHeading::Input),
-        _ => None,
+    let words = &form_words().heading;
+    let begins = |heads: &WordList| heads.iter().any(|head| folded.starts_with(head));
+    match () {
+        () if words.numbers.contains(&folded) => Some(FormHeading::Numbers),
+        () if words.labels.contains(&folded) => Some(FormHeading::Labels),
+        () if words.units_of_measure.contains(&folded) => Some(FormHeading::Measured),
+        () if words.notes.contains(&folded) => Some(FormHeading::Notes),
+        () if words.checks.contains(&folded) => Some(FormHeading::Checks),
+        () if begins(&words.previous) => Some(FormHeading::Previous),
+        () if begins(&words.input) => Some(FormHeading::Input),
+        () => None,
     }
 }
 
@@ -330,7 +334,7 @@ fn title_names_another_unit(
 pub(super) fn multiple(text: &str) -> Option<&'static str> {
     let folded = unaccented(text);
     let mut words = folded.split(|letter: char| !letter.is_alphanumeric());
-    words.find_map(|word| ["nghin", "ngan", "trieu"].into_iter().find(|known| *known == word))
+    words.find_map(|word| form_words().multiples.iter().find(|known| *known == word))
 }
 
 /// The error for a text of a form by which figures are in another size.

@@ -66,9 +66,7 @@ impl LabelLexicon {
                 .collect(),
         };
         if spelling == Spelling::Plain {
-            // Without diacritics some fillers may be other words, such as `qua`, `tai` or `so` in a
-            // name.
-            lexicon.noise.retain(|word| !matches!(word.as_str(), "la" | "ve"));
+            lexicon.noise.retain(|word| !fillers.ambiguous_noise.contains(word));
         }
         let document = &catalogue.document;
         for indicator in &document.indicators {

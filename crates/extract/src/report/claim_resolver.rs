@@ -373,7 +373,7 @@ impl ClaimResolver<'_> {
         let mut next = None;
         for (at, count, member) in mentions {
             let joined = next.is_some_and(|next| {
-                at == next + 1 && matches!(item_text(next), "và" | "," | "&" | "/" | "hoặc")
+                at == next + 1 && item_text(next) != "-" && is_joint(item_text(next))
             });
             if !joined {
                 named.clear();
@@ -405,8 +405,7 @@ impl ClaimResolver<'_> {
             let mentions = self.mentions(sequence, &clause, open);
             mentions.iter().any(|(at, count, _)| {
                 let behind = at + count;
-                let joined =
-                    |at: usize| matches!(item_text(at), "và" | "," | "&" | "-" | "/" | "hoặc");
+                let joined = |at: usize| is_joint(item_text(at));
                 let pair = joined(behind)
                     && mentions.iter().any(|(other, ..)| *other == behind + 1)
                     && !(*at..=behind + 1).contains(&self.seen.item);
@@ -423,10 +422,7 @@ impl ClaimResolver<'_> {
     /// Whether the number is the second of two levels: `mức độ 1 và 2`.
     fn is_level_digit(&self, sequence: &ItemSequence) -> bool {
         let Some(joint) = self.seen.item.checked_sub(1) else { return false };
-        let joined = matches!(
-            sequence.slice(&(joint..joint + 1)).1.trim(),
-            "và" | "," | "&" | "-" | "/" | "hoặc"
-        );
+        let joined = is_joint(sequence.slice(&(joint..joint + 1)).1.trim());
         let one_digit =
             self.value.is_some_and(|value| value.scale == 0 && (1..=5).contains(&value.mantissa));
         let level = |item: usize| {
@@ -446,20 +442,17 @@ impl ClaimResolver<'_> {
     /// figure.
     fn is_part_of_number(&self, sequence: &ItemSequence) -> bool {
         let (_, line) = sequence.slice(&self.seen.clause);
-        let part = [" gồm ", " bao gồm ", " trong đó ", " trong số đó ", " tức ", " gồm có "]
-            .iter()
-            .any(|words| line.starts_with(words));
+        let part = words().claim.part_of.iter().any(|words| line.starts_with(words));
         part && (0..self.seen.clause.start).any(|at| sequence.is_number(at))
     }
 
     fn small_number(&self, sequence: &ItemSequence, item: usize) -> bool {
         // The number of a level has one digit and no noun.
+        let behind = sequence.slice(&(item + 1..item + 2)).1.trim();
         sequence.is_number(item)
             && !sequence.is_number(item + 1)
-            && matches!(
-                sequence.slice(&(item + 1..item + 2)).1.trim(),
-                "" | ":" | "." | ";" | "là" | "có" | "tiếp" | "được" | "(" | ","
-            )
+            && (matches!(behind, "" | ":" | "." | ";" | "(" | ",")
+                || words().claim.behind_level.contains(behind))
     }
 
     /// The figure of which this one is a part or a rate, and its members. For another part of the
@@ -658,6 +651,11 @@ impl ClaimResolver<'_> {
         (claim.now && words <= 6 && !handed_over)
             .then(|| FigureClaim { anchored: true, ..claim.clone() })
     }
+}
+
+/// Whether an item joins the names of members, or the digits of levels.
+fn is_joint(item: &str) -> bool {
+    matches!(item, "," | "&" | "-" | "/") || words().claim.joining.contains(item)
 }
 
 /// The members that the last words of a paragraph name, each of another dimension.

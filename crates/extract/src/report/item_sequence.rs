@@ -296,9 +296,10 @@ impl SequenceWriter<'_> {
         let before = at.checked_sub(1).and_then(word);
         let introduced =
             if before == Some("ngày") { at.checked_sub(2).and_then(word) } else { before };
+        let is_until =
+            |word: Option<&str>| word.is_some_and(|word| words().time.until.contains(word));
         let joins = |at: usize| {
-            matches!(word(at), Some("đến" | "tới" | "hết"))
-                || tokens.get(at).is_some_and(|token| token.is('-') || token.is(','))
+            is_until(word(at)) || tokens.get(at).is_some_and(|token| token.is('-') || token.is(','))
         };
         let skipped = |at: usize| matches!(word(at), Some("ngày" | "hết"));
         let mut next = at + 1;
@@ -310,8 +311,7 @@ impl SequenceWriter<'_> {
                 return Some((sign_of_days(self.period, first, last), next + 1 - at));
             }
         }
-        matches!(introduced, Some("đến" | "tới" | "hết"))
-            .then(|| (sign_of_end(self.period, first), 1))
+        is_until(introduced).then(|| (sign_of_end(self.period, first), 1))
     }
 
     /// The unit named at a token, with commas or dashes allowed between its words, and the number

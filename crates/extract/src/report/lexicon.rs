@@ -339,10 +339,8 @@ fn without_kind(name: &[String]) -> Option<Vec<String>> {
     let kind = KINDS.iter().find(|kind| {
         name.len() > kind.len() + 1 && kind.iter().zip(name).all(|(one, other)| one == other)
     })?;
-    // Only districts and communes are called without this word; "Tài chính" alone does not mean the
-    // department.
-    (kind.len() <= 2 && ["huyện", "thị", "thành", "quận", "xã", "phường"].contains(kind.first()?))
-        .then(|| name.get(kind.len()..).unwrap_or_default().to_vec())
+    let is_omitted = report_words().unit_name.omitted.contains(&kind.join(" "));
+    is_omitted.then(|| name.get(kind.len()..).unwrap_or_default().to_vec())
 }
 
 /// Whether the words before a name give the kind of a unit. Then a name without this word is

@@ -10,13 +10,14 @@ use super::extract::{
 };
 use super::figure_claim::FigureClaim;
 use super::heading_context::HeadingContext;
-use super::item_sequence::ItemSequence;
+use super::item_sequence::{ItemSequence, SequenceItem};
 use super::lexicon::PatternRecognizer;
 use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::pattern_match::{NumberContext, PatternMatch, clause_of_number};
 use super::time_scope::{TimeScope, compared_with, time_scopes};
-use super::tokenizer::{Token, TokenKind};
+use super::tokenizer::Token;
+use super::words::words;
 use kpi::catalogue::IndicatorKind;
 use kpi::measure::Measure;
 use kpi::period::{Period, Step};
@@ -481,16 +482,7 @@ impl<'a> ReportParagraph<'a> {
         let sequence = seen.sequences.get(seen.sequence)?;
         // "bình quân cả nước đạt 43,5%"
         let clause = sequence.slice(&seen.clause).1;
-        let of_others = [
-            " cả nước ",
-            " một cửa huyện ",
-            " một cửa xã ",
-            " một cửa cấp huyện ",
-            " một cửa cấp xã ",
-        ]
-        .iter()
-        .any(|other| clause.contains(other));
-        let of_another = of_others
+        let of_another = words().owner.elsewhere.iter().any(|other| clause.contains(other))
             || !self.is_own_subject(sequence, &seen.clause)
                 && self.is_of_another_whole(sequence, &(seen.clause.start..seen.segment.end));
         if above.foreign || of_another || self.subject_is_foreign(seen, owner) {
@@ -502,37 +494,30 @@ impl<'a> ReportParagraph<'a> {
         }) {
             return Some(SkipReason::OtherUnit);
         }
-        for item in seen.segment.clone() {
-            let Some(entry) = sequence.items.get(item) else { continue };
-            if entry.unit == Some(self.setting.unit) {
-                continue;
-            }
-            if let Some(unit) = entry.unit.and_then(|unit| self.setting.units.get(unit))
-                && matches!(
-                    unit.document.kind,
-                    UnitKind::District | UnitKind::Commune | UnitKind::Agency
-                )
-            {
-                return Some(SkipReason::OtherUnit);
-            }
-            let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();
-            let after = match (word(entry.token), word(entry.token + 1)) {
-                ("thị", "xã" | "trấn") | ("thành", "phố") => entry.token + 2,
-                ("huyện" | "xã" | "phường" | "sở", _) => entry.token + 1,
-                _ => continue,
-            };
-            let capital = self
-                .tokens
-                .get(after)
-                .filter(|token| matches!(token.kind, TokenKind::Word(_)))
-                .and_then(|token| self.text.get(token.range.clone()))
-                .is_some_and(|name| name.starts_with(char::is_uppercase));
-            let own = matches!(word(after), "thông" | "tt" | "tttt" | "tt&tt");
-            if capital && !own && !self.is_in_capitals(after) {
-                return Some(SkipReason::OtherUnit);
-            }
+        let is_other = |item: usize| {
+            sequence.items.get(item).is_some_and(|entry| self.names_another_unit(entry))
+        };
+        seen.segment.clone().any(is_other).then_some(SkipReason::OtherUnit)
+    }
+
+    /// Whether an item names another unit than the report's, known or by a word for its kind and a
+    /// capital letter.
+    fn names_another_unit(&self, entry: &SequenceItem) -> bool {
+        if entry.unit == Some(self.setting.unit) {
+            return false;
         }
-        None
+        let named = entry.unit.and_then(|unit| self.setting.units.get(unit));
+        let is_known = named.is_some_and(|unit| {
+            matches!(unit.document.kind, UnitKind::District | UnitKind::Commune | UnitKind::Agency)
+        });
+        let is_unknown = || {
+            let kind = self.longest_at(entry.token, &words().owner.beside_number);
+            let name = kind.map(|kind| entry.token + kind);
+            name.is_some_and(|name| {
+                self.has_capital(name) && !self.is_writer(name) && !self.is_in_capitals(name)
+            })
+        };
+        is_known || is_unknown()
     }
 
     /// Whether the statement is about another owner: the clause of the number, or the nearest one

@@ -11,9 +11,6 @@ use super::words::{UnitSort, words};
 use kpi::unit::{UnitDocument, UnitKind};
 use kpi::vietnamese::folding;
 
-/// Most words of the beginning of a body's name that are compared.
-const BODY_WORDS: usize = 8;
-
 /// Whether a line has a name for the whole of a unit; "toàn xã hội" is the whole society.
 pub(super) fn names_whole(line: &str, name: &str) -> bool {
     let name = format!(" {name} ");
@@ -129,16 +126,12 @@ impl ReportParagraph<'_> {
         };
         let start = clause.clone().find(|at| !leads(at)).unwrap_or(clause.start);
         let Some(first) = list.items.get(start) else { return false };
-        let kind = match self.sort().kind {
-            UnitKind::Department => Some("sở"),
-            UnitKind::District => Some("huyện"),
-            UnitKind::Commune => Some("xã"),
-            UnitKind::Province | UnitKind::Agency => None,
-        };
+        let itself = words().owner.itself.of(self.sort().kind);
         let next = self.tokens.get(first.token + 1).map(|token| token.range.clone());
         let next = next.and_then(|range| self.text.get(range)).unwrap_or_default();
         first.unit == Some(self.setting.unit)
-            || kind == Some(word(start)) && !next.starts_with(char::is_uppercase)
+            || itself.is_some_and(|own| own.contains(word(start)))
+                && !next.starts_with(char::is_uppercase)
     }
 
     /// The kind of the report's unit.
@@ -153,12 +146,7 @@ impl ReportParagraph<'_> {
     /// name and a capital letter.
     fn is_body(&self, token: usize) -> bool {
         let owner = &words().owner;
-        let line: Vec<&str> =
-            (token..token + BODY_WORDS).map_while(|at| self.tokens.get(at)?.word()).collect();
-        let begins = |name: &String| {
-            let name: Vec<&str> = name.split(' ').collect();
-            line.starts_with(&name).then_some(name.len())
-        };
+        let begins = |name: &String| self.phrase_at(token, name);
         if owner.acting.iter().chain(&owner.offices).any(|name| begins(name).is_some()) {
             return false;
         }

@@ -8,9 +8,11 @@ use super::item_sequence::{ItemSequence, SequenceWriter};
 use super::lexicon::NameIndex;
 use super::time_scope::{TimeScope, time_of_heading};
 use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
+use super::words::words;
 use crate::table::writes_for_province;
 use kpi::unit::UnitPosition;
 use kpi::vietnamese::numbers::{self, TextNumber};
+use kpi::word_file::WordList;
 
 /// Most words and marks of a sentence that is the heading of its paragraph.
 const HEADING_WORDS: usize = 14;
@@ -159,28 +161,37 @@ impl<'a> ReportParagraph<'a> {
             let writer = unit.is_some_and(|unit| writes_for_province(&unit.document));
             return !own && (subset || !writer);
         }
-        let word = |at: usize| self.tokens.get(at).and_then(Token::word).unwrap_or_default();
-        let skipped = if (word(token), word(token + 1), word(token + 2), word(token + 3))
-            == ("ủy", "ban", "nhân", "dân")
-        {
-            4
-        } else {
-            0
-        };
-        let at = token.saturating_add(skipped);
-        let name = match (word(at), word(at + 1)) {
-            ("thị", "xã" | "trấn") | ("thành", "phố") | ("bệnh", "viện") => at + 2,
-            ("huyện" | "quận" | "xã" | "phường" | "sở" | "tỉnh", _) => at + 1,
-            _ => return false,
-        };
-        let text = self
-            .tokens
-            .get(name)
+        let committee = self.phrase_at(token, "ủy ban nhân dân").unwrap_or(0);
+        let at = token.saturating_add(committee);
+        let Some(kind) = self.longest_at(at, &words().owner.before_name) else { return false };
+        self.has_capital(at + kind) && (subset || !self.is_writer(at + kind))
+    }
+
+    /// The number of words of a phrase, if it begins at a token.
+    pub(super) fn phrase_at(&self, token: usize, phrase: &str) -> Option<usize> {
+        let word = |at: usize| self.tokens.get(at).and_then(Token::word);
+        let begins = phrase.split(' ').zip(token..).all(|(own, at)| word(at) == Some(own));
+        begins.then(|| phrase.split(' ').count())
+    }
+
+    /// The number of words of the longest phrase of a list that begins at a token.
+    pub(super) fn longest_at(&self, token: usize, phrases: &WordList) -> Option<usize> {
+        phrases.iter().filter_map(|phrase| self.phrase_at(token, phrase)).max()
+    }
+
+    /// Whether a token is a word with a capital letter.
+    pub(super) fn has_capital(&self, token: usize) -> bool {
+        self.tokens
+            .get(token)
             .filter(|token| token.word().is_some())
             .and_then(|token| self.text.get(token.range.clone()))
-            .unwrap_or_default();
-        text.starts_with(char::is_uppercase)
-            && (subset || !matches!(word(name), "thông" | "tt" | "tttt"))
+            .is_some_and(|name| name.starts_with(char::is_uppercase))
+    }
+
+    /// Whether a token behind "Sở" begins the name of the department that writes the report.
+    pub(super) fn is_writer(&self, token: usize) -> bool {
+        let word = self.tokens.get(token).and_then(Token::word);
+        word.is_some_and(|word| words().owner.writer.contains(word))
     }
 
     /// Whether a word is among words in capitals, so that a capital first letter means nothing.

@@ -11,6 +11,10 @@ use super::owner_scope::OwnerScope;
 use super::paragraph::ReportParagraph;
 use super::time_scope::TimeScope;
 use super::tokenizer::Token;
+use super::words::words;
+
+/// Most words and marks of a line that introduces the following ones without a colon.
+const SHORT_LINE: usize = 14;
 
 impl ReportParagraph<'_> {
     /// Reads the figures of the paragraph.
@@ -28,12 +32,7 @@ impl ReportParagraph<'_> {
         if let Some(lead) = &above.lead {
             context.push_str(lead.line.trim_start());
         }
-        // A line with a colon at its end introduces the following ones. So does a short line
-        // without a number, which is a heading without the format of one.
-        let short = self.tokens.len() <= 14
-            && !self.tokens.iter().any(|token| token.number().is_some())
-            && !self.tokens.last().is_some_and(|token| token.is('.') || token.is(';'));
-        let introduces = short || self.tokens.last().is_some_and(|token| token.is(':'));
+        let introduces = self.introduces();
         if introduces {
             above.lead = None;
         }
@@ -47,13 +46,7 @@ impl ReportParagraph<'_> {
         for (n, (range, sequences)) in self.sentences.iter().enumerate() {
             let first = self.tokens.get(range.start).and_then(Token::word).unwrap_or_default();
             let second = self.tokens.get(range.start + 1).and_then(Token::word).unwrap_or_default();
-            let goes_on = matches!(
-                (first, second),
-                ("trong" | "qua", "đó")
-                    | ("trong", "số")
-                    | ("cụ", "thể")
-                    | ("gồm" | "riêng" | "bao", _)
-            );
+            let goes_on = self.longest_at(range.start, &words().claim.continuing).is_some();
             // A level up to now, or a plan, does not apply to the next sentence.
             if n > 0
                 && matches!(when, TimeScope::UntilNow | TimeScope::Plan)
@@ -91,25 +84,40 @@ impl ReportParagraph<'_> {
             above.before = Some(*topic);
         }
         if introduces {
-            let topic = self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic());
-            let last = self.sentences.last();
-            let named = last.and_then(|(_, sequences)| self.owner_of_sentence(sequences));
-            let owner = named.or(owner).filter(|owner| *owner == OwnerScope::Other);
-            let members = self
-                .sentences
-                .last()
-                .map(|(_, sequences)| members_of(sequences, self.setting))
-                .unwrap_or_default();
             claims.iter_mut().for_each(FigureClaim::leave_sentence);
-            above.lead = Some(LeadParagraph {
-                text: self.own(),
-                line: self.line(),
-                topic,
-                when,
-                members,
-                owner,
-                claims,
-            });
+            above.lead = Some(self.introduction(above, when, owner, claims));
+        }
+    }
+
+    /// Whether it introduces the following paragraphs: a line with a colon at its end, or a short
+    /// line without a number, which is a heading without the format of one.
+    fn introduces(&self) -> bool {
+        let ends_with = |mark: char| self.tokens.last().is_some_and(|token| token.is(mark));
+        let is_short = self.tokens.len() <= SHORT_LINE
+            && !self.tokens.iter().any(|token| token.number().is_some())
+            && !ends_with('.')
+            && !ends_with(';');
+        is_short || ends_with(':')
+    }
+
+    /// The paragraph as the introduction of the following ones.
+    fn introduction(
+        &self,
+        above: &HeadingContext,
+        when: TimeScope,
+        owner: Option<OwnerScope>,
+        claims: Vec<FigureClaim>,
+    ) -> LeadParagraph {
+        let last = self.sentences.last().map(|(_, sequences)| sequences);
+        let named = last.and_then(|sequences| self.owner_of_sentence(sequences));
+        LeadParagraph {
+            text: self.own(),
+            line: self.line(),
+            topic: self.topics.last().map(|(_, topic)| *topic).or_else(|| above.topic()),
+            when,
+            members: last.map(|sequences| members_of(sequences, self.setting)).unwrap_or_default(),
+            owner: named.or(owner).filter(|owner| *owner == OwnerScope::Other),
+            claims,
         }
     }
 

@@ -11,6 +11,7 @@ use super::paragraph::ReportParagraph;
 use super::words::words;
 use kpi::catalogue::IndicatorKind;
 use kpi::unit::UnitPosition;
+use kpi::word_file::WordList;
 
 /// A match of a pattern at a number.
 pub struct PatternMatch<'a> {
@@ -193,12 +194,38 @@ impl<'a> ReportParagraph<'a> {
         context: &str,
     ) -> Option<Rejection> {
         let sequence = seen.sequences.get(seen.sequence)?;
-        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
-        let (_, line) = sequence.slice(&around);
-        let recognizer = found.recognizer;
         if found.ends_longer_name {
             return Some(Rejection::LongerName);
         }
+        if let Some(rejection) = self.rejection_by_words(found, seen, sequence) {
+            return Some(rejection);
+        }
+        if found.recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
+            return Some(Rejection::Near);
+        }
+        if let Some(rejection) = rejection_beside_number(found, seen, sequence) {
+            return Some(rejection);
+        }
+        let topic = found.recognizer.topic.as_ref()?;
+        let is_topic = |system: usize| self.setting.lexicon.systems.get(system) == Some(topic);
+        let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
+        let named = token_of(found.span.start)
+            ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
+        let inside =
+            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
+        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+    }
+
+    /// The reason to reject a match by the words around its number.
+    fn rejection_by_words(
+        &self,
+        found: &PatternMatch<'_>,
+        seen: &NumberContext<'_>,
+        sequence: &ItemSequence,
+    ) -> Option<Rejection> {
+        let around = seen.segment.start.min(found.span.start)..seen.segment.end.max(found.span.end);
+        let (_, line) = sequence.slice(&around);
+        let recognizer = found.recognizer;
         if recognizer.with.as_ref().is_some_and(|with| !with.is_match(line)) {
             return Some(Rejection::With);
         }
@@ -229,47 +256,39 @@ impl<'a> ReportParagraph<'a> {
             .catalogue
             .indicator(&recognizer.measure.code)
             .is_some_and(|indicator| indicator.kind != IndicatorKind::Average);
-        if counts && words().pattern.averages.iter().any(says) {
-            return Some(Rejection::Average);
-        }
-        if recognizer.near.as_ref().is_some_and(|near| !near.is_match(context)) {
-            return Some(Rejection::Near);
-        }
-        // A gap may not contain words that lead to the next number of the clause.
-        let same_clause = |item: usize| seen.clause.contains(&item);
-        if (found.span.start < seen.segment.start && same_clause(found.span.start))
-            || (found.span.end > seen.segment.end && same_clause(found.span.end.saturating_sub(1)))
-        {
-            return Some(Rejection::Joint);
-        }
-        // In "25.108/26.000" the second number is the total; in "từ 7.541 lên 7.602" the first is
-        // the earlier value.
-        let before = found
-            .item
-            .checked_sub(1)
-            .map(|item| sequence.slice(&(item..item + 1)).1.trim())
-            .unwrap_or_default();
-        if (before == "/" && found.span.start >= found.item) || before == "từ" {
-            return Some(Rejection::Joint);
-        }
-        // What is counted follows the number. Another noun than the pattern's own means another
-        // figure.
-        let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
-        if found.span.end <= found.item + 1
-            && words().pattern.counted.contains(behind)
-            && !recognizer.words.contains(behind)
-        {
-            return Some(Rejection::Counted);
-        }
-        let topic = recognizer.topic.as_ref()?;
-        let is_topic = |system: usize| self.setting.lexicon.systems.get(system) == Some(topic);
-        let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
-        let named = token_of(found.span.start)
-            ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
-        let inside =
-            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
-        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+        (counts && words().pattern.averages.iter().any(says)).then_some(Rejection::Average)
     }
+}
+
+/// The reason to reject a match by the place of its number.
+fn rejection_beside_number(
+    found: &PatternMatch<'_>,
+    seen: &NumberContext<'_>,
+    sequence: &ItemSequence,
+) -> Option<Rejection> {
+    // A gap may not contain words that lead to the next number of the clause.
+    let same_clause = |item: usize| seen.clause.contains(&item);
+    if (found.span.start < seen.segment.start && same_clause(found.span.start))
+        || (found.span.end > seen.segment.end && same_clause(found.span.end.saturating_sub(1)))
+    {
+        return Some(Rejection::Joint);
+    }
+    // In "25.108/26.000" the second number is the total; in "từ 7.541 lên 7.602" the first is the
+    // earlier value.
+    let before = found
+        .item
+        .checked_sub(1)
+        .map(|item| sequence.slice(&(item..item + 1)).1.trim())
+        .unwrap_or_default();
+    if (before == "/" && found.span.start >= found.item) || before == "từ" {
+        return Some(Rejection::Joint);
+    }
+    // What is counted follows the number. Another noun than the pattern's own means another figure.
+    let behind = sequence.slice(&(found.item + 1..found.item + 2)).1.trim();
+    let is_counted = found.span.end <= found.item + 1
+        && words().pattern.counted.contains(behind)
+        && !found.recognizer.words.contains(behind);
+    is_counted.then_some(Rejection::Counted)
 }
 
 /// The words around a number. In "Tạo mới 110 tài khoản và 56 hộp thư" the words before the first
@@ -281,8 +300,8 @@ fn with_shared_verb(
 ) -> String {
     let own = sequence.slice(around).1;
     let first = seen.clause.clone().find(|item| sequence.is_number(*item));
-    let joined = around.start > seen.clause.start
-        && matches!(sequence.slice(&(around.start..around.start + 1)).1.trim(), "và" | "cùng");
+    let joint = sequence.slice(&(around.start..around.start + 1)).1.trim();
+    let joined = around.start > seen.clause.start && words().pattern.sharing_verb.contains(joint);
     match first.filter(|first| joined && *first < around.start) {
         Some(first) => {
             format!("{}{}", sequence.slice(&(seen.clause.start..first)).1, own.trim_start())
@@ -303,22 +322,18 @@ pub(super) fn clause_of_number(
         .map(|clause| clause.range)
         .find(|range| range.contains(&item))
         .unwrap_or(item..item + 1);
-    let word = |at: usize| {
-        let (_, line) = sequence.slice(&(at..at + 1));
-        line.trim().to_owned()
-    };
-    let joins = |at: usize| {
-        matches!(word(at).as_str(), "và" | "còn" | "với" | "cùng" | "gồm" | "có" | "nâng" | "đưa")
+    let is_one_of =
+        |list: &WordList, at: usize| list.contains(sequence.slice(&(at..at + 1)).1.trim());
+    // The words that lead to the next number begin at the last joint between the two.
+    let joint = |between: Range<usize>| {
+        let strong = between.clone().rev().find(|at| is_one_of(&words().pattern.joints, *at));
+        strong.or_else(|| between.clone().find(|at| is_one_of(&words().pattern.weak_joints, *at)))
     };
     let mut start = clause.start;
     if let Some(previous) =
         clause.clone().rev().find(|other| *other < item && sequence.is_number(*other))
     {
-        let joint = (previous + 1..item)
-            .rev()
-            .find(|at| joins(*at) && word(*at) != "có")
-            .or_else(|| (previous + 1..item).find(|at| joins(*at)));
-        start = joint.unwrap_or(if sequence.mark(previous + 1) == Some('/') {
+        start = joint(previous + 1..item).unwrap_or(if sequence.mark(previous + 1) == Some('/') {
             clause.start
         } else {
             (previous + 2).min(item)
@@ -326,11 +341,8 @@ pub(super) fn clause_of_number(
     }
     let mut end = clause.end;
     if let Some(next) = clause.clone().find(|other| *other > item && sequence.is_number(*other)) {
-        let joint = (item + 1..next)
-            .rev()
-            .find(|at| joins(*at) && word(*at) != "có")
-            .or_else(|| (item + 1..next).find(|at| joins(*at)));
-        end = joint.unwrap_or(if sequence.mark(item + 1) == Some('/') { clause.end } else { next });
+        let whole = sequence.mark(item + 1) == Some('/');
+        end = joint(item + 1..next).unwrap_or(if whole { clause.end } else { next });
     }
     (clause, start.min(item)..end.max(item + 1))
 }

@@ -9,6 +9,7 @@ use super::heading_context::HeadingContext;
 use super::lexicon::NameIndex;
 use super::paragraph::ReportParagraph;
 use super::period_sign::{mark, sign_of_month, sign_of_span, sign_of_year};
+use super::words::words;
 use crate::table::cell::{has_digit, parts_digits};
 use crate::table::{CellFigure, LabelMeaning, TableDefaults, TableMapping, TableReader};
 use crate::table::{NO_UNIT, OTHER_MONTH, OTHER_UNIT, OTHER_WHOLE, WHOLE_YEAR};
@@ -16,6 +17,7 @@ use documents::Document;
 use documents::table::Grid;
 use kpi::period::{Period, Step};
 use kpi::unit::UnitPosition;
+use kpi::vietnamese::folding;
 use kpi::vietnamese::months::{COMPARED, PLAN, TO_DATE, WIDER};
 use kpi::vietnamese::numbers::{NumberFlaw, NumericToken, find_tokens};
 
@@ -335,23 +337,8 @@ fn flaw_of(text: &str) -> SkipReason {
 
 /// Whether a heading is about another time, a plan or a comparison.
 fn other_time(heading: &str) -> bool {
-    let words = kpi::vietnamese::folding::words(heading).join(" ");
-    [
-        "lũy kế",
-        "kế hoạch",
-        "chỉ tiêu",
-        "mục tiêu",
-        "so sánh",
-        "so với",
-        "tăng",
-        "giảm",
-        "cùng kỳ",
-        "trước",
-        "năm",
-        "từ đầu",
-    ]
-    .iter()
-    .any(|other| words.contains(other))
+    let heading = folding::words(heading).join(" ");
+    words().table.other_time.iter().any(|other| heading.contains(other))
 }
 
 /// The cell with the label of a row; the last one if there are several.

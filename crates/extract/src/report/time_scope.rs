@@ -10,6 +10,7 @@ use super::item_sequence::{Clause, ItemSequence};
 use super::period_sign::mark;
 use super::words::words;
 use kpi::phrase::sign;
+use kpi::word_file::WordList;
 
 /// The time that a number belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,8 +56,8 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
     ]
 });
 
-/// The expression for any of some cues in a sequence, followed by `behind`.
-pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
+/// A cue with the signs of named periods and numbers in the place of their names.
+fn with_signs(cue: &str) -> String {
     let signs = [
         ("NOW", mark::NOW),
         ("LASTMONTH", mark::LAST_MONTH),
@@ -69,9 +70,12 @@ pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
         ("PLAIN", sign::PLAIN),
         ("PERCENT", sign::PERCENT),
     ];
-    let text = signs
-        .iter()
-        .fold(cues.join("|"), |text, (name, sign)| text.replace(name, &sign.to_string()))
+    signs.iter().fold(cue.to_owned(), |text, (name, sign)| text.replace(name, &sign.to_string()))
+}
+
+/// The expression for any of some cues in a sequence, followed by `behind`.
+pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
+    let text = with_signs(&cues.join("|"))
         .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
         .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
     Regex::new(&format!(" (?:{text}) {behind}")).ok()
@@ -109,34 +113,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
                 .clone()
                 .find(|other| *other > item && sequence.is_number(*other))
                 .map_or(usize::MAX, |item| sequence.start(item));
-            let last_before = cues.iter().rfind(|cue| cue.at < at);
-            let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
-            // A comparison applies to the number after it; "tăng 5 so với tháng trước" as a whole
-            // is one comparison.
-            let found = match (last_before, first_behind) {
-                (Some(cue), Some(behind))
-                    if cue.when == TimeScope::Now
-                        && behind.when != TimeScope::UntilNow
-                        && number_before.is_none_or(|number| {
-                            cue.at > number || behind.when == TimeScope::Change
-                        }) =>
-                {
-                    Some(behind.when)
-                }
-                (Some(cue), behind)
-                    if cue.when == TimeScope::Change
-                        && number_before.is_some_and(|number| cue.at < number) =>
-                {
-                    behind.map(|behind| behind.when).or(Some(carried))
-                }
-                (Some(cue), _) => Some(cue.when),
-                // A level of another time: "Tính đến ngày 31/3, ... 4.014 ... đang sử dụng".
-                (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
-                    Some(carried)
-                }
-                (None, Some(behind)) => Some(behind.when),
-                (None, None) => None,
-            };
+            let found = time_at(&cues, at, (number_before, next_number), carried);
             if let Some(slot) = times.get_mut(item) {
                 *slot = found.unwrap_or(carried);
             }
@@ -169,6 +146,44 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
     }
     let after = if lasting == before { lead.unwrap_or(before) } else { lasting };
     (times, after)
+}
+
+/// The time of the item that starts `at`, by the last cue before it and the first one behind it.
+/// The numbers beside it are given by their starts. `None` without a cue: then the `carried` time
+/// applies.
+fn time_at(
+    cues: &[TimeCue],
+    at: usize,
+    (number_before, next_number): (Option<usize>, usize),
+    carried: TimeScope,
+) -> Option<TimeScope> {
+    let last_before = cues.iter().rfind(|cue| cue.at < at);
+    let first_behind = cues.iter().find(|cue| cue.at > at && cue.at < next_number);
+    // A comparison applies to the number after it; "tăng 5 so với tháng trước" as a whole is one
+    // comparison.
+    match (last_before, first_behind) {
+        (Some(cue), Some(behind))
+            if cue.when == TimeScope::Now
+                && behind.when != TimeScope::UntilNow
+                && number_before
+                    .is_none_or(|number| cue.at > number || behind.when == TimeScope::Change) =>
+        {
+            Some(behind.when)
+        }
+        (Some(cue), behind)
+            if cue.when == TimeScope::Change
+                && number_before.is_some_and(|number| cue.at < number) =>
+        {
+            behind.map(|behind| behind.when).or(Some(carried))
+        }
+        (Some(cue), _) => Some(cue.when),
+        // A level of another time: "Tính đến ngày 31/3, ... 4.014 ... đang sử dụng".
+        (None, Some(behind)) if behind.when == TimeScope::UntilNow && !is_own(carried) => {
+            Some(carried)
+        }
+        (None, Some(behind)) => Some(behind.when),
+        (None, None) => None,
+    }
 }
 
 /// Whether a time is that of the report, or does not exclude it.
@@ -241,22 +256,23 @@ fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<Tim
     cues
 }
 
+/// The ends of lines by which a number in the following parentheses is of an earlier month.
+static COMPARED: LazyLock<[(Vec<String>, TimeScope); 2]> = LazyLock::new(|| {
+    let times = &words().time;
+    let ends = |cues: &WordList| cues.iter().map(with_signs).collect();
+    [
+        (ends(&times.compared_month), TimeScope::Before(1)),
+        (ends(&times.compared_year), TimeScope::Before(12)),
+    ]
+});
+
 /// The time at the end of a line, to which a number in the following parentheses belongs.
 #[must_use]
 pub fn compared_with(line: &str) -> Option<TimeScope> {
-    let ends = |words: &str| line.trim_end().ends_with(words);
-    let month = ["tháng trước", "kỳ trước", "tháng liền kề"].iter().any(|words| ends(words))
-        || ends(&mark::MONTH_BEFORE.to_string());
-    let year =
-        ["cùng kỳ", "cùng kỳ năm trước", "cùng kỳ năm ngoái"].iter().any(|words| ends(words))
-            || ends(&mark::YEAR_BEFORE.to_string());
-    let same_time = ends(&format!("cùng kỳ {}", mark::EARLIER));
-    match (month, year || same_time) {
-        (true, _) => Some(TimeScope::Before(1)),
-        (_, true) => Some(TimeScope::Before(12)),
-        _ if ends(&mark::EARLIER.to_string()) => Some(TimeScope::Earlier),
-        _ => None,
-    }
+    let line = line.trim_end();
+    let named = COMPARED.iter().find(|(ends, _)| ends.iter().any(|end| line.ends_with(end)));
+    let earlier = line.ends_with(mark::EARLIER).then_some(TimeScope::Earlier);
+    named.map(|(_, when)| *when).or(earlier)
 }
 
 /// Whether a line has one of the words.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::item_sequence::SequenceWriter;
 use super::lexicon::{ReportLexicon, spellings, unit_names};
 use super::tokenizer::{TokenKind, tokenize};
+use super::words::words as report_words;
 use documents::{BlockKind, Document, DocumentBlock};
 use kpi::period::{Month, Period, Step};
 use kpi::unit::{UnitForest, UnitKind, UnitPosition, UnitRange};
@@ -38,10 +39,8 @@ fn head(document: &Document) -> impl Iterator<Item = &DocumentBlock> {
 pub fn period(document: &Document) -> Option<Period> {
     let head: Vec<&DocumentBlock> = head(document).collect();
     let says = |block: &DocumentBlock| {
-        let words = words(document.text.get(block.range.clone()).unwrap_or_default()).join(" ");
-        ["báo cáo", "kết quả", "tình hình", "số liệu", "tổng hợp"]
-            .iter()
-            .any(|title| words.contains(title))
+        let line = words(document.slice(&block.range)).join(" ");
+        report_words().title.announcing.iter().any(|title| line.contains(title))
     };
     let title = head.iter().position(|block| says(block)).unwrap_or(0);
     let of = |range: std::ops::Range<usize>| first_period(document, range);
@@ -201,19 +200,7 @@ fn head_unit(
             matches!(unit.document.kind, UnitKind::Department | UnitKind::Agency)
         })
     };
-    let provinces: Vec<(UnitPosition, Vec<String>)> = units
-        .roots()
-        .filter(|root| units.exists(*root, period.last()))
-        .filter_map(|root| {
-            Some((
-                root,
-                spellings(&units.get(root)?.document)
-                    .iter()
-                    .map(|name| format!(" {} ", name.join(" ")))
-                    .collect(),
-            ))
-        })
-        .collect();
+    let provinces = province_names(units, period);
     // In "Sở Thông tin và Truyền thông Trà Vinh" the province comes after another name.
     let within = |block: &DocumentBlock| -> Vec<UnitPosition> {
         let line = format!(" {} ", words(document.slice(&block.range)).join(" "));
@@ -247,11 +234,7 @@ fn head_unit(
     if counts.is_empty() {
         // "Trên đây là kết quả ..., Sở ... Trà Vinh báo cáo": the report names its author at its
         // end.
-        let closing = document.blocks.iter().rev().take(CLOSING_BLOCKS).find(|block| {
-            words(document.slice(&block.range)).join(" ").starts_with("trên đây là ")
-        });
-        let provinces = closing.map(within).unwrap_or_default();
-        return match provinces.as_slice() {
+        return match closing_sentence(document).map(within).unwrap_or_default().as_slice() {
             [province] => HeadUnit::Known(*province),
             [..] => HeadUnit::Silent,
         };
@@ -260,6 +243,24 @@ fn head_unit(
         .iter()
         .max_by_key(|(unit, count)| (**count, std::cmp::Reverse(**unit)))
         .map_or(HeadUnit::Silent, |(unit, _)| HeadUnit::Known(*unit))
+}
+
+/// The provinces that exist in a period, each with the ways to write its name, between spaces.
+fn province_names(units: &UnitForest, period: Period) -> Vec<(UnitPosition, Vec<String>)> {
+    let exist = units.roots().filter(|root| units.exists(*root, period.last()));
+    let named = exist.filter_map(|root| Some((root, spellings(&units.get(root)?.document))));
+    let spaced = |names: Vec<Vec<String>>| {
+        names.iter().map(|name| format!(" {} ", name.join(" "))).collect()
+    };
+    named.map(|(root, names)| (root, spaced(names))).collect()
+}
+
+/// The closing sentence of a report: "Trên đây là kết quả ...".
+fn closing_sentence(document: &Document) -> Option<&DocumentBlock> {
+    let closes = |block: &&DocumentBlock| {
+        words(document.slice(&block.range)).join(" ").starts_with("trên đây là ")
+    };
+    document.blocks.iter().rev().take(CLOSING_BLOCKS).find(closes)
 }
 
 /// Whether a line is a sentence with numbers and not a name.
@@ -287,15 +288,11 @@ fn author(
         // In "Sở đã ban hành ..." the word is not a name.
         let name =
             text.split_whitespace().nth(1).is_some_and(|word| word.starts_with(char::is_uppercase));
+        let title = &report_words().title;
         let department = (joined.contains("báo cáo của sở ")
             || (joined.starts_with("sở ") && name && text.chars().count() < 120))
-            && !["sở thông tin", "sở tt", "sở tttt", "sở khoa học và công nghệ"]
-                .iter()
-                .any(|own| joined.contains(own));
-        let below = ["huyện", "thị xã", "thành phố", "xã", "phường"].iter().any(|kind| {
-            at(&format!("ủy ban nhân dân {kind} "))
-                || at(&format!("báo cáo của ủy ban nhân dân {kind} "))
-        });
+            && !title.writers.iter().any(|writer| joined.contains(writer));
+        let below = title.authors.iter().any(|kind| at(&format!("ủy ban nhân dân {kind} ")));
         // "TỈNH SÓC TRĂNG" may be a province that the service does not know.
         let province = joined.starts_with("ủy ban nhân dân tỉnh ")
             || (joined.starts_with("sở ") && joined.contains(" tỉnh "));

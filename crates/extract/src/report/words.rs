@@ -13,13 +13,24 @@ use kpi::word_file::{self, SpacedWordList, WordList};
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct ReportWords {
+    pub(super) title: HeadWords,
     pub(super) time: TimeWords,
     pub(super) correction: CorrectionWords,
     pub(super) owner: OwnerWords,
     pub(super) heading: HeadingWords,
+    pub(super) table: ReportTableWords,
     pub(super) unit_name: UnitKindWords,
     pub(super) pattern: PatternWords,
     pub(super) claim: ClaimWords,
+}
+
+/// Words of the first lines of a report.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct HeadWords {
+    pub(super) announcing: WordList,
+    pub(super) authors: WordList,
+    pub(super) writers: WordList,
 }
 
 /// Expressions for each time.
@@ -37,6 +48,9 @@ pub struct TimeWords {
     pub(super) framing: Vec<String>,
     pub(super) one_day: Vec<String>,
     pub(super) bracketed: Vec<String>,
+    pub(super) compared_month: WordList,
+    pub(super) compared_year: WordList,
+    pub(super) until: WordList,
 }
 
 /// Expressions by which a sentence takes a number back.
@@ -62,10 +76,36 @@ pub struct OwnerWords {
     pub(super) offices: Vec<String>,
     pub(super) others: Vec<String>,
     pub(super) tiers: Vec<String>,
+    pub(super) elsewhere: SpacedWordList,
+    pub(super) before_name: WordList,
+    pub(super) beside_number: WordList,
+    pub(super) writer: WordList,
     pub(super) leading: Vec<String>,
     pub(super) without_subject: Vec<String>,
+    pub(super) itself: OwnKindWords,
     pub(super) whole: OwnerKindWords,
     pub(super) committee: OwnerKindWords,
+}
+
+/// What a unit of a kind calls itself. A province and an agency have no such word.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct OwnKindWords {
+    department: WordList,
+    district: WordList,
+    commune: WordList,
+}
+
+impl OwnKindWords {
+    /// The words for a unit of this kind.
+    pub(super) fn of(&self, kind: UnitKind) -> Option<&WordList> {
+        match kind {
+            UnitKind::Department => Some(&self.department),
+            UnitKind::District => Some(&self.district),
+            UnitKind::Commune => Some(&self.commune),
+            UnitKind::Province | UnitKind::Agency => None,
+        }
+    }
 }
 
 /// Words that name the owner of a kind: a province, a district, a commune, or a city, which is a
@@ -128,11 +168,19 @@ pub struct HeadingWords {
     pub(super) estimated: Vec<String>,
 }
 
+/// Words of the headings of columns.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ReportTableWords {
+    pub(super) other_time: WordList,
+}
+
 /// Words before the names of units.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub struct UnitKindWords {
     pub(super) kinds: WordList,
+    pub(super) omitted: WordList,
 }
 
 /// Words that decide whether a pattern matches.
@@ -143,6 +191,9 @@ pub struct PatternWords {
     pub(super) before_member: WordList,
     pub(super) negations: SpacedWordList,
     pub(super) averages: SpacedWordList,
+    pub(super) joints: WordList,
+    pub(super) weak_joints: WordList,
+    pub(super) sharing_verb: WordList,
 }
 
 /// Words by which a figure belongs to others or stands alone.
@@ -153,6 +204,10 @@ pub struct ClaimWords {
     pub(super) introducing: SpacedWordList,
     pub(super) restricting: SpacedWordList,
     pub(super) general: WordList,
+    pub(super) continuing: WordList,
+    pub(super) part_of: SpacedWordList,
+    pub(super) joining: WordList,
+    pub(super) behind_level: WordList,
 }
 
 static WORDS: LazyLock<ReportWords> =
@@ -171,7 +226,8 @@ mod tests {
     #[test]
     fn the_words_are_readable_and_folded() {
         let words = words();
-        let owner = &words.owner;
+        let (title, time, owner) = (&words.title, &words.time, &words.owner);
+        let (pattern, claim) = (&words.pattern, &words.claim);
         let of_owner = [&owner.own, &owner.others, &owner.tiers, &owner.leading, &owner.outside];
         let more = [&owner.within, &owner.acting, &owner.agents, &owner.issues];
         let of_kinds = [&owner.whole, &owner.committee]
@@ -179,16 +235,30 @@ mod tests {
             .flat_map(|words| words.of_others(UnitSort { kind: UnitKind::Agency, is_city: false }));
         let of_owner = of_owner.into_iter().chain(more).flatten().chain(of_kinds);
         let of_owner = of_owner.map(String::as_str);
-        let (pattern, claim) = (&words.pattern, &words.claim);
-        let lists = [&words.unit_name.kinds, &pattern.counted, &pattern.before_member];
-        let lists = lists.into_iter().chain([&claim.general]).flat_map(WordList::iter);
-        let spaced = [&pattern.negations, &pattern.averages, &claim.whole];
-        let spaced = spaced.into_iter().chain([&claim.introducing, &claim.restricting]);
+        let lists = [
+            [&title.announcing, &title.authors, &title.writers, &time.until],
+            [&owner.before_name, &owner.beside_number, &owner.writer, &words.table.other_time],
+            [
+                &owner.itself.department,
+                &owner.itself.district,
+                &owner.itself.commune,
+                &claim.general,
+            ],
+            [&words.unit_name.kinds, &words.unit_name.omitted, &pattern.counted, &claim.continuing],
+            [&pattern.before_member, &pattern.joints, &pattern.weak_joints, &pattern.sharing_verb],
+        ];
+        let lists = lists.into_iter().flatten().chain([&claim.joining, &claim.behind_level]);
+        let lists = lists.flat_map(WordList::iter);
+        let spaced = [&pattern.negations, &pattern.averages, &claim.whole, &claim.part_of];
+        let spaced =
+            spaced.into_iter().chain([&claim.introducing, &claim.restricting, &owner.elsewhere]);
         for text in of_owner.chain(lists).chain(spaced.flat_map(SpacedWordList::iter)) {
             for word in text.split_whitespace() {
                 assert_eq!(folded(word), word, "{text}");
             }
         }
+        let kinds = &words.unit_name.kinds;
+        assert!(words.unit_name.omitted.iter().all(|kind| kinds.contains(kind)));
         assert!(words.time.plan.len() > 20 && words.heading.planned.len() > 10);
     }
 }

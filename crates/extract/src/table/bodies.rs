@@ -20,14 +20,11 @@ struct BodyWords {
     wholes: Vec<String>,
     codes: Vec<String>,
     provinces: Vec<String>,
+    before_other_names: Vec<String>,
 }
 
 static WORDS: LazyLock<BodyWords> =
     LazyLock::new(|| word_file::read(include_str!("../../../../catalogue/words/bodies.toml")));
-
-/// Words before a name that is not that of a province: "xã Hòa Bình", "đường Hà Nội".
-const OTHER_NAMES: [&str; 10] =
-    ["xã", "phường", "huyện", "trấn", "quận", "đường", "phố", "cầu", "chợ", "trường"];
 
 /// A line of a title, by its words.
 pub(super) struct TitleLine<'t> {
@@ -105,7 +102,7 @@ impl<'t> TitleLine<'t> {
                 && !range.start.checked_sub(1).is_some_and(|before| {
                     let word = self.folded.get(before).map_or("", String::as_str);
                     // "tỉnh Bến Tre" is found by its kind; in capitals the kinds are not certain.
-                    OTHER_NAMES.iter().any(|other| self.spelled(other) == word)
+                    self.is_one_of(Some(before), &WORDS.before_other_names)
                         || !self.in_capitals && (word == "tp" || self.spelled("tỉnh") == word)
                 })
         };
@@ -164,7 +161,8 @@ mod tests {
         let words = &*WORDS;
         let lists =
             [&words.bodies, &words.kinds, &words.not_bodies, &words.before, &words.provinces];
-        for word in lists.into_iter().chain([&words.stops, &words.wholes]).flatten() {
+        let more = [&words.stops, &words.wholes, &words.before_other_names];
+        for word in lists.into_iter().chain(more).flatten() {
             assert!(word.split(' ').all(|word| folded(word) == word), "{word}");
         }
         assert!(words.codes.len() > 20 && words.provinces.len() > 60);

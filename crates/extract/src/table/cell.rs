@@ -89,7 +89,7 @@ pub fn looks_like_figure(text: &str) -> bool {
         .unwrap_or(body.len());
     let (digits, behind) =
         (body.get(..end).unwrap_or_default(), body.get(end..).unwrap_or_default());
-    let time = ["thang", "nam", "quy", "ngay"].iter().any(|word| behind.starts_with(word));
+    let time = table_words().cell.times.iter().any(|word| behind.starts_with(word));
     has_digit(digits)
         && !time
         && !behind.starts_with(['/', '-', ')', ':'])
@@ -125,18 +125,18 @@ pub fn has_other_unit(text: &str, unit_of_measure: &str) -> bool {
         .split(|c: char| !c.is_alphabetic() && c != '%')
         .filter(|word| !word.is_empty())
         .collect();
+    let units = &table_words().cell;
     // In "hợp đồng", an agreement, the word is no money.
     let compound = |at: usize| {
         let before = at.checked_sub(1).and_then(|before| words.get(before));
-        before.is_some_and(|word| ["hop", "hoi", "cong", "cho", "bat"].contains(word))
+        before.is_some_and(|word| units.before_money.contains(word))
     };
     let is_money = words.iter().enumerate().any(|(at, word)| {
-        matches!(*word, "dong" | "vnd" | "usd") && !compound(at)
+        units.money.contains(word) && !compound(at)
             || *word == "d" && folded.trim_start().starts_with(|c: char| c.is_ascii_digit())
     });
-    let is_time = words.iter().any(|word| matches!(*word, "phut" | "gio" | "giay" | "minutes"))
-        && !folded.contains("giay phep")
-        && !folded.contains("giay to");
+    let is_time = words.iter().any(|word| units.durations.contains(word))
+        && !units.no_durations.iter().any(|other| folded.contains(other));
     let is_percent = folded.contains('%') || folded.contains("phan tram");
     match unit_of_measure {
         "VND" => is_time || is_percent || is_money && folded.contains('/'),
@@ -176,7 +176,7 @@ pub fn says_nothing(text: &str) -> bool {
 pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
     let folded = unaccented(text.trim());
     let folded = without_marks(folded.trim_matches(['\'', ' ']));
-    if matches!(folded, "khong co" | "khong" | "khong phat sinh") {
+    if table_words().cell.zero.contains(folded) {
         return CellContent::Number {
             written: Decimal64 { mantissa: 0, scale: 0 },
             approximate: false,
@@ -210,15 +210,7 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
     if percent && !allowed.percent {
         return fault("the figure is a percentage, a count is expected");
     }
-    let mut power = 0;
-    for (word, by) in [("nghin", 3), ("ngan", 3), ("trieu", 6), ("ty", 9), ("ti", 9)] {
-        if let Some(rest) =
-            behind.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '))
-        {
-            (power, behind) = (by, rest.trim());
-            break;
-        }
-    }
+    let (power, behind) = without_multiplier(behind);
     if !behind.is_empty() && !table_words().cell.units_of_measure.contains(behind) {
         return fault("the cell has more than a number");
     }
@@ -237,9 +229,18 @@ pub fn read(text: &str, allowed: AllowedNumber) -> CellContent {
     }
 }
 
+/// The power of ten of the word that a text begins with, if it multiplies, and the text behind it.
+fn without_multiplier(text: &str) -> (u32, &str) {
+    let rest = |word: &str| {
+        text.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let mut multipliers = table_words().cell.multipliers.iter();
+    multipliers.find_map(|(word, power)| Some((*power, rest(word)?.trim()))).unwrap_or((0, text))
+}
+
 /// Whether a text begins with a word for "about", and the rest of it.
 fn without_about(text: &str) -> (bool, &str) {
-    for word in ["khoang", "uoc", "gan", "tren", "~", "≈"] {
+    for word in table_words().cell.approximate.iter() {
         if let Some(rest) =
             text.strip_prefix(word).filter(|rest| rest.starts_with(|c: char| !c.is_alphabetic()))
         {

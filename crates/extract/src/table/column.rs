@@ -5,6 +5,7 @@ use super::label_reader::LabelReader;
 use super::mapping::LabelMeaning;
 use super::shape::{GridShape, TableParts};
 use super::title::TableTitle;
+use crate::words::table_words;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
 
@@ -51,7 +52,7 @@ impl LabelReader<'_> {
             }
         }
         let label = unaccented(texts.last().map_or("", String::as_str));
-        if matches!(label.trim(), "don vi" | "unit") {
+        if table_words().heading.units_or_measures.contains(label.trim()) {
             return if self.measures_units(shape, parts, column) {
                 TableColumn::Measured
             } else {

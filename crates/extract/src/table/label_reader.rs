@@ -6,6 +6,7 @@ use super::mapping::LabelMeaning;
 use super::unit_names::{UnitMatch, UnitNames};
 use crate::label::{LabelIndex, LabelResolution, MeasureUnitText, split_marker};
 use crate::report::names_whole_of_another;
+use crate::words::table_words;
 use kpi::catalogue::Catalogue;
 use kpi::unit::{UnitForest, UnitPosition};
 use kpi::vietnamese::folding::unaccented;
@@ -16,56 +17,21 @@ pub(crate) const OTHER_WHOLE: &str = "the label names the whole of another unit"
 
 /// What a heading of one known word gives.
 fn header_word(text: &str) -> Option<LabelFacets> {
-    let aside = |what| Some(LabelFacets { aside: Some(what), ..LabelFacets::default() });
-    let stub = |stub| Some(LabelFacets { stub: Some(stub), ..LabelFacets::default() });
-    match text {
-        "stt" | "tt" | "so tt" | "so thu tu" | "no" | "no." | "#" => aside("row numbers"),
-        "don vi tinh" | "dvt" | "unit of measure" => aside("units of measure"),
-        "ghi chu" | "chu thich" | "ly do" | "nguon" | "nguon so lieu" | "note" | "notes"
-        | "remarks" | "giai trinh" => aside("notes"),
-        "chi tieu" | "ten chi tieu" | "noi dung" | "chi so" | "danh muc" | "hang muc"
-        | "indicator" | "measure" | "ma chi tieu" | "ma" | "ten" | "tieu chi" | "he thong"
-        | "linh vuc" | "noi dung chi tieu" | "chi tieu bao cao" => stub(LabelColumnKind::Any),
-        "don vi bao cao"
-        | "ten don vi"
-        | "co quan"
-        | "co quan, don vi"
-        | "huyen"
-        | "xa"
-        | "dia phuong"
-        | "dia ban"
-        | "ma don vi"
-        | "unit"
-        | "huyen, thi xa, thanh pho"
-        | "so, nganh"
-        | "ten co quan" => stub(LabelColumnKind::Units),
-        "thang" | "ky" | "ky bao cao" | "thang bao cao" | "period" | "month" | "thoi gian" => {
-            stub(LabelColumnKind::Months)
+    let words = &table_words().heading;
+    let aside = |what| LabelFacets { aside: Some(what), ..LabelFacets::default() };
+    let stub = |stub| LabelFacets { stub: Some(stub), ..LabelFacets::default() };
+    match () {
+        () if words.row_numbers.contains(text) => Some(aside("row numbers")),
+        () if words.units_of_measure.contains(text) => Some(aside("units of measure")),
+        () if words.notes.contains(text) => Some(aside("notes")),
+        () if words.labels.contains(text) => Some(stub(LabelColumnKind::Any)),
+        () if words.units.contains(text) => Some(stub(LabelColumnKind::Units)),
+        () if words.months.contains(text) => Some(stub(LabelColumnKind::Months)),
+        () if words.years.contains(text) => Some(stub(LabelColumnKind::Years)),
+        () if words.figures.contains(text) => {
+            Some(LabelFacets { plain: true, ..LabelFacets::default() })
         }
-        "nam" | "year" => stub(LabelColumnKind::Years),
-        "gia tri"
-        | "so lieu"
-        | "ket qua"
-        | "thuc hien"
-        | "so luong"
-        | "value"
-        | "ket qua thuc hien"
-        | "so luong thuc hien"
-        | "so bao cao"
-        | "figure"
-        | "ket qua thang"
-        | "ket qua trong thang"
-        | "so lieu thang"
-        | "so lieu trong thang"
-        | "thuc hien thang"
-        | "thuc hien trong thang"
-        | "phat sinh trong thang"
-        | "so trong thang"
-        | "ket qua dat duoc"
-        | "ket qua ky nay"
-        | "thuc hien ky nay"
-        | "so ky nay" => Some(LabelFacets { plain: true, ..LabelFacets::default() }),
-        _ => None,
+        () => None,
     }
 }
 
@@ -114,9 +80,7 @@ impl<'a> LabelReader<'a> {
                 ..LabelFacets::default()
             };
         }
-        let shares =
-            matches!(bare, "ty le" | "ti le" | "ty trong" | "%" | "ty le %" | "ty le (%)" | "rate");
-        if shares {
+        if table_words().heading.rates.contains(bare) {
             return LabelFacets {
                 refused: Some("the label does not say which rate it is".to_owned()),
                 measured: Some(MeasureUnitText { percent: true, power: 0 }),
@@ -250,41 +214,9 @@ impl<'a> LabelReader<'a> {
 fn is_total(text: &str) -> bool {
     let text = unaccented(split_marker(text).1);
     let text = text.trim().trim_end_matches(':').trim();
-    // "Tổng số hồ sơ toàn tỉnh"
-    let counted = text.strip_suffix(" toan tinh").unwrap_or(text);
-    let counted = ["tong cong ", "tong so ", "tong ", "cong "]
-        .into_iter()
-        .find_map(|head| counted.strip_prefix(head))
-        .unwrap_or_default();
-    let nouns = [
-        "ho so",
-        "dich vu",
-        "dich vu cong",
-        "van ban",
-        "chung thu so",
-        "chung thu",
-        "hop thu",
-        "tai khoan",
-        "cuoc",
-        "luot",
-        "don",
-    ];
-    if nouns.contains(&counted) {
-        return true;
-    }
-    matches!(
-        text,
-        "tong cong"
-            | "cong"
-            | "tong"
-            | "tong so"
-            | "toan tinh"
-            | "toan huyen"
-            | "chung"
-            | "tong chung"
-            | "total"
-            | "tong toan tinh"
-            | "tong cong toan tinh"
-            | "cong chung"
-    )
+    let words = &table_words().total;
+    let whole = words.wholes.iter().find_map(|whole| text.strip_suffix(whole)?.strip_suffix(' '));
+    let noun = |head: &str| whole.unwrap_or(text).strip_prefix(head)?.strip_prefix(' ');
+    words.labels.contains(text)
+        || words.heads.iter().filter_map(noun).any(|noun| words.nouns.contains(noun))
 }

@@ -18,6 +18,7 @@ use super::title::TableTitle;
 use super::unclaimed::{is_figure, unclaimed, unclaimed_figure, unclaimed_text};
 use super::unit_names::{UnitMatch, writes_for_province};
 use crate::label::{LabelResolution, MeasureUnitText, RowMarker, split_marker};
+use crate::words::table_words;
 use documents::table::GridCell;
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
@@ -26,6 +27,7 @@ use kpi::period::Month;
 use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;
 use kpi::vietnamese::months::extract_months;
+use kpi::word_file::WordList;
 
 /// Why a table has no unit.
 pub(crate) const NO_UNIT: &str =
@@ -251,11 +253,6 @@ impl<'t, 's> RowReader<'t, 's> {
         if !self.reader.labels.systems(&text).is_empty() {
             self.section.hint.clone_from(&text);
         }
-        let levels = |text: &str| {
-            ["cap xa", "cap huyen", "cap tinh", "khoi "]
-                .iter()
-                .any(|word| unaccented(text).contains(word))
-        };
         if facets.measure.is_some() || !facets.members.is_empty() {
             return match self.place_row(marker, &facets) {
                 Ok(_) => self.reader.meaning(&facets),
@@ -269,7 +266,7 @@ impl<'t, 's> RowReader<'t, 's> {
             refused: facets.refused.clone().filter(|_| facets.measure.is_none()),
             ..LabelFacets::default()
         };
-        if levels(&text) {
+        if has_any(&text, &table_words().row.levels) {
             self.heading.refused = Some(format!(
                 "the heading {} distinguishes units that are not named",
                 kpi::fault::quoted(&text)
@@ -397,10 +394,7 @@ impl<'t, 's> RowReader<'t, 's> {
         let text = column.map_or("", |column| self.shape.text(row, column));
         if let Some(found) = self.reader.labels.unit_of_measure(text) {
             facets.measured = Some(found);
-        } else if ["nghin", "ngan", "trieu", "ty ", "tram", "1000", "1.000", "%"]
-            .iter()
-            .any(|word| unaccented(text).contains(word))
-        {
+        } else if has_any(text, &table_words().row.multiples) {
             facets.refused =
                 Some(format!("the unit of measure {} is not understood", kpi::fault::quoted(text)));
         }
@@ -869,6 +863,12 @@ struct CellValue {
     month: Month,
     written: Decimal64,
     approximate: bool,
+}
+
+/// Whether a text has one of some parts, without diacritics.
+fn has_any(text: &str, parts: &WordList) -> bool {
+    let text = unaccented(text);
+    parts.iter().any(|part| text.contains(part))
 }
 
 /// Whether the labels of a column may themselves be numbers.

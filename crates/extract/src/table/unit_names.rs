@@ -129,7 +129,7 @@ impl<'a> UnitNames<'a> {
         }
         let spelling = Spelling::of(text);
         let mut name = joined(text, spelling);
-        for lead in ["ủy ban nhân dân", "đơn vị báo cáo", "đơn vị"] {
+        for lead in table_words().unit_name.leads.iter() {
             if let Some(rest) =
                 name.strip_prefix(&joined(lead, spelling)).and_then(|rest| rest.strip_prefix(' '))
             {
@@ -343,8 +343,8 @@ impl<'a> UnitNames<'a> {
 /// Whether a department writes the reports of its province, so that its name says nothing about the
 /// unit of a figure. From 2025 on these are the departments of science and technology.
 pub(crate) fn writes_for_province(unit: &UnitDocument) -> bool {
-    let name = folded(&unit.name.vi);
-    name.contains("thông tin và truyền thông") || name == "sở khoa học và công nghệ"
+    let (name, words) = (folded(&unit.name.vi), &table_words().unit_name);
+    words.writer_names.contains(&name) || words.writer_parts.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]
