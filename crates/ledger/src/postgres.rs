@@ -17,7 +17,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, Pool, PoolError};
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::{AsyncConnectionWrapper, BlockOn};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -201,6 +201,7 @@ impl PostgresLedger {
     pub fn open(address: &str, create: bool) -> Result<Self, StoreError> {
         let address = Arc::new(PostgresAddress::parse(address)?);
         let mut writer = address.connect()?;
+        require_own_sessions(&address, &mut writer)?;
         let had_tables = prepare(&mut writer, create)?;
         warn_of_settings(&mut writer)?;
         Self::over(address, writer, had_tables)
@@ -568,6 +569,30 @@ async fn listen(
     };
     let ended = tokio::select! { ended = heard => ended, failed = asked => failed };
     ended.map_err(|error: tokio_postgres::Error| StoreError::Unavailable(error.into()))
+}
+
+/// Refuses a connection pooler that lets two connections share a session of the server: settings,
+/// prepared statements and `LISTEN` of one would reach the other, or be lost.
+///
+/// # Errors
+/// [`StoreError::Address`] for such a pooler, and those of connecting.
+fn require_own_sessions(address: &PostgresAddress, first: &mut Db) -> Result<(), StoreError> {
+    let session = |db: &mut Db| sql::<Integer>("SELECT pg_backend_pid()").get_result::<i32>(db);
+    let one = session(first).map_err(fault)?;
+    let shared = match session(&mut address.connect()?) {
+        Ok(other) => other == one,
+        // The other connection has already prepared a statement of this name.
+        Err(DieselError::DatabaseError(_, told)) => told.message().contains("prepared statement"),
+        Err(error) => return Err(fault(error)),
+    };
+    if shared {
+        return Err(StoreError::Address(
+            "The connection pooler lets connections share a session of the database (transaction \
+             mode); set it to session mode."
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// No reading connection was available.
