@@ -2,6 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
+use super::numbers::{RevisionNumber, StoredMeasure, StoredMonth, StoredUnit};
 use super::schema::{
     catalogue_versions, declarations, drafts, idempotency_keys, key_uses, measures, observations,
     revisions, sessions, submissions,
@@ -11,7 +12,7 @@ use super::schema::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
 pub struct LedgerHead {
     /// The newest revision.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
 }
@@ -21,7 +22,7 @@ pub struct LedgerHead {
 #[diesel(table_name = revisions, treat_none_as_default_value = false)]
 pub struct RevisionRow {
     /// The revision's number: 1, 2, 3 ... without gaps.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// When it was recorded, in microseconds since 1970.
     pub recorded_at: i64,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
@@ -44,7 +45,7 @@ pub struct RevisionRow {
 #[diesel(table_name = measures, treat_none_as_default_value = false)]
 pub struct MeasureRow {
     /// The number by which figures name the measure.
-    pub id: i64,
+    pub id: StoredMeasure,
     /// The indicator's code.
     pub code: String,
     /// The members in their canonical spelling, `a=b,c=d`; empty for the total.
@@ -55,11 +56,11 @@ pub struct MeasureRow {
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct UnitRow {
     /// The number by which figures name the unit.
-    pub number: i64,
+    pub number: StoredUnit,
     /// The unit's code, never reused.
     pub code: String,
     /// The revision that wrote this version.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit itself, as JSON.
     pub document: String,
 }
@@ -71,7 +72,7 @@ pub struct CatalogueVersion {
     /// The version number.
     pub version: i64,
     /// The revision that wrote it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The whole document, as JSON.
     pub document: String,
 }
@@ -80,20 +81,25 @@ pub struct CatalogueVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObservationKey {
     /// The revision that recorded the figure.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit's number.
-    pub unit: i64,
+    pub unit: StoredUnit,
     /// The measure's number.
-    pub measure: i64,
+    pub measure: StoredMeasure,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
 }
 
 impl ObservationKey {
     /// The last possible key of a revision; greater keys belong to later revisions.
     #[must_use]
-    pub fn end_of(revision: i64) -> Self {
-        Self { revision, unit: i64::MAX, measure: i64::MAX, month: i64::MAX }
+    pub fn end_of(revision: RevisionNumber) -> Self {
+        Self {
+            revision,
+            unit: StoredUnit::new(i64::MAX),
+            measure: StoredMeasure::new(i64::MAX),
+            month: StoredMonth::new(i64::MAX),
+        }
     }
 }
 
@@ -106,13 +112,13 @@ const NOT_APPLICABLE_SCALE: i64 = -1;
 #[diesel(table_name = observations, treat_none_as_default_value = false)]
 pub struct ObservationRow {
     /// The revision that recorded the figure.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit's number.
-    pub unit: i64,
+    pub unit: StoredUnit,
     /// The measure's number.
-    pub measure: i64,
+    pub measure: StoredMeasure,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
     /// The digits as a whole number, if the figure is a number.
     pub mantissa: Option<i64>,
     /// Number of decimals among the digits; 0 for a withdrawal, -1 for a figure that does not
@@ -185,9 +191,9 @@ pub struct SubmissionRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosingRow {
     /// The revision that closed or reopened it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
     /// `true` for a closing, `false` for a reopening.
     pub closed: bool,
 }
@@ -202,7 +208,7 @@ pub const REPORT: &str = "report";
 #[diesel(table_name = declarations, treat_none_as_default_value = false)]
 pub struct DeclarationRow {
     /// The revision that wrote it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The kind: `target`, `annotation`, `key`, [`REPORT`]. The store accepts any.
     pub kind: String,
     /// The code that all versions of one declaration share; each kind has its own codes.
@@ -219,7 +225,7 @@ pub struct RevisionContents {
     /// The catalogue version that it wrote.
     pub catalogue: Option<i64>,
     /// The months that it closed or reopened.
-    pub months: Vec<i64>,
+    pub months: Vec<StoredMonth>,
     /// The codes of the declarations that it changed or removed, by kind and code, up to a limit.
     pub declarations: Vec<String>,
 }
@@ -364,7 +370,7 @@ pub struct StrayRows {
     /// The table that contains them.
     pub table: &'static str,
     /// The revision that they name.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// Number of rows.
     pub rows: i64,
 }
@@ -394,7 +400,7 @@ pub struct DeclarationVersion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// The revision's number: one more than the revision before.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// When it is recorded, in microseconds since 1970; never before the revision before.
     pub recorded_at: i64,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
@@ -411,13 +417,13 @@ pub struct Commit {
     /// New entries of the dictionary of measures.
     pub new_measures: Vec<MeasureRow>,
     /// New entries of the dictionary of units: number and code.
-    pub new_units: Vec<(i64, String)>,
+    pub new_units: Vec<(StoredUnit, String)>,
     /// New versions of units: number and JSON document.
-    pub unit_versions: Vec<(i64, String)>,
+    pub unit_versions: Vec<(StoredUnit, String)>,
     /// A new version of the catalogue: its number and JSON document.
     pub catalogue: Option<(i64, String)>,
     /// Months closed (true) or reopened (false), by number, each once.
-    pub closings: Vec<(i64, bool)>,
+    pub closings: Vec<(StoredMonth, bool)>,
     /// New versions of declarations, in any order, each kind and code once.
     pub declarations: Vec<DeclarationVersion>,
     /// The figures, in any order, all with this commit's revision.
@@ -428,18 +434,18 @@ pub struct Commit {
 #[derive(Clone, Debug)]
 pub struct ObservationQuery {
     /// Only of these units.
-    pub units: Option<Vec<i64>>,
+    pub units: Option<Vec<StoredUnit>>,
     /// Only of these measures.
-    pub measures: Option<Vec<i64>>,
+    pub measures: Option<Vec<StoredMeasure>>,
     /// First month, by number.
-    pub from_month: Option<i64>,
+    pub from_month: Option<StoredMonth>,
     /// Last month, by number.
-    pub to_month: Option<i64>,
+    pub to_month: Option<StoredMonth>,
     /// Only later revisions than this one. The figures of one submission have `after_revision` one
     /// less than its revision and `up_to_revision` equal to it.
-    pub after_revision: Option<i64>,
+    pub after_revision: Option<RevisionNumber>,
     /// Only revisions up to this one, inclusive.
-    pub up_to_revision: Option<i64>,
+    pub up_to_revision: Option<RevisionNumber>,
     /// Only figures after this key, the last one of the page before.
     pub after: Option<ObservationKey>,
     /// At most this many figures.
@@ -449,12 +455,8 @@ pub struct ObservationQuery {
 impl ObservationQuery {
     /// Restricts the query to the figures of one revision.
     #[must_use]
-    pub fn of_revision(self, revision: i64) -> Self {
-        Self {
-            after_revision: Some(revision.saturating_sub(1)),
-            up_to_revision: Some(revision),
-            ..self
-        }
+    pub fn of_revision(self, revision: RevisionNumber) -> Self {
+        Self { after_revision: Some(revision.previous()), up_to_revision: Some(revision), ..self }
     }
 }
 

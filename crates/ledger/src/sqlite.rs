@@ -18,6 +18,7 @@ use super::WriteBatch;
 use super::chain;
 use super::error::StoreError;
 use super::log_target::LOG_TARGET;
+use super::numbers::RevisionSpan;
 use super::outcome::AppendOutcome;
 use super::partial;
 use super::revision::ExpectedHead;
@@ -496,14 +497,14 @@ fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
         "computing the hash chain of a ledger of the first format"
     );
     let newest = reads::head(db)?.revision;
-    let (mut last, mut hash) = (0, chain::beginning());
-    while last < newest {
-        let commits = reads::commits(db, last..newest.min(last.saturating_add(COMMITS_AT_ONCE)))?;
+    let (mut rest, mut hash) = (RevisionSpan::first(newest), chain::beginning());
+    while !rest.is_empty() {
+        let commits = reads::commits(db, rest.beginning(COMMITS_AT_ONCE))?;
         for RecordedCommit { commit, .. } in &commits {
             hash = chain::hash(&hash, commit);
             let row = revisions::table.find(commit.revision);
             diesel::update(row).set(revisions::hash.eq(chain::digits(&hash))).execute(db)?;
-            last = commit.revision;
+            rest.after = commit.revision;
         }
     }
     Ok(())
