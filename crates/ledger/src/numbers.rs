@@ -8,6 +8,7 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::BigInt;
+use serde::{Deserialize, Serialize};
 
 /// Declares the type of a number that is a `BigInt` in the database.
 macro_rules! stored_number {
@@ -25,7 +26,10 @@ macro_rules! stored_number {
             Hash,
             AsExpression,
             FromSqlRow,
+            Serialize,
+            Deserialize,
         )]
+        #[serde(transparent)]
         #[diesel(sql_type = BigInt)]
         #[repr(transparent)]
         pub struct $name(i64);

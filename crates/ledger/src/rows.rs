@@ -103,6 +103,23 @@ impl ObservationKey {
     }
 }
 
+impl From<[i64; 4]> for ObservationKey {
+    fn from([revision, unit, measure, month]: [i64; 4]) -> Self {
+        Self {
+            revision: RevisionNumber::new(revision),
+            unit: StoredUnit::new(unit),
+            measure: StoredMeasure::new(measure),
+            month: StoredMonth::new(month),
+        }
+    }
+}
+
+impl From<ObservationKey> for [i64; 4] {
+    fn from(key: ObservationKey) -> Self {
+        [key.revision.get(), key.unit.get(), key.measure.get(), key.month.get()]
+    }
+}
+
 /// The scale of a figure that does not apply to its unit.
 const NOT_APPLICABLE_SCALE: i64 = -1;
 
