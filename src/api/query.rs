@@ -18,8 +18,8 @@ use super::entity_tag::newest_tag;
 use super::language::ResponseLanguage;
 use super::problem::Problem;
 use super::response_format::ResponseFormat;
-use crate::app::RevisionRef;
 use crate::app::snapshot::{AsOf, ReadConsistency};
+use crate::app::{RevisionNumber, RevisionRef};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::period::{Month, Period, PeriodName, Step};
@@ -508,12 +508,12 @@ impl QueryField for QueryNote {
 }
 
 /// The number of a revision. The list continues after it; 0 gives the whole list.
-pub struct AfterRevision(pub i64);
+pub struct AfterRevision(pub RevisionNumber);
 
 impl QueryField for AfterRevision {
     fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
-        let after = reader.optional(name).unwrap_or(0);
-        if after < 0 {
+        let after = reader.optional(name).map(RevisionNumber::new).unwrap_or_default();
+        if after < RevisionNumber::BEGINNING {
             reader.fault(name, "out_of_range", "must be a whole number of at least 0");
         }
         Some(Self(after))
@@ -752,6 +752,14 @@ impl<const DEFAULT: usize, const MOST: usize> QueryField for PageLimit<DEFAULT, 
 
 /// The start of a page, from the cursor that the previous page gave: a position of `N` numbers.
 pub struct PageStart<const N: usize>(pub [i64; N]);
+
+impl PageStart<1> {
+    /// The revision after which the page begins, where the list is one of revisions.
+    pub fn revision(self) -> RevisionNumber {
+        let Self([last]) = self;
+        RevisionNumber::new(last)
+    }
+}
 
 impl<const N: usize> QueryValue for PageStart<N> {
     const DESCRIPTION: &'static str = "next_cursor of the previous page";

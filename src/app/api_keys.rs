@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::periodic::PeriodicThread;
 use kpi::fault::{Fault, quoted};
 use kpi::text;
-use ledger::{Commit, DeclarationVersion, RevisionId, chain};
+use ledger::{Commit, DeclarationVersion, RevisionId, RevisionNumber, chain};
 
 /// Shortest content of the admin key file, in characters.
 const MIN_FILE: usize = 32;
@@ -91,7 +91,8 @@ pub struct IssuedKey {
     /// Whether this request made a revision.
     pub recorded: bool,
     /// The revision that contains the key.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The key itself. It is not stored and never shown again.
@@ -107,7 +108,8 @@ pub struct RevokedKey {
     /// Whether this request made a revision; false when the key was already revoked.
     pub recorded: bool,
     /// The revision that contains the revocation, or the current one.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The key's properties.
@@ -341,12 +343,12 @@ impl App {
 #[derive(Serialize, Deserialize)]
 struct KeysChanged {
     recorded: bool,
-    revision: i64,
+    revision: RevisionNumber,
     revision_hash: String,
 }
 
 impl WriteResponse for KeysChanged {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 

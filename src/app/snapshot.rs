@@ -16,7 +16,7 @@ use crate::memory::{MemoryBudget, MemoryKind, MemoryOwner, MemoryPermit};
 use crate::sync::Mutex;
 use kpi::geography::Geography;
 use kpi::period::Month;
-use ledger::{LedgerHead, RevisionId, RevisionRef, Store, StoreError, chain};
+use ledger::{LedgerHead, RevisionId, RevisionNumber, RevisionRef, Store, StoreError, chain};
 
 /// How long a read waits for a revision that another instance has written.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -254,7 +254,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Behind`] when that takes more than 5 seconds.
-    pub async fn wait_for_revision(&self, revision: i64) -> Result<(), Error> {
+    pub async fn wait_for_revision(&self, revision: RevisionNumber) -> Result<(), Error> {
         let mut revisions = self.inner.writer.revisions();
         let reached =
             tokio::time::timeout(WAIT_TIMEOUT, revisions.wait_for(|reached| *reached >= revision))
@@ -342,7 +342,7 @@ impl App {
 
     /// The newest revision that reads see.
     #[must_use]
-    pub fn revision(&self) -> i64 {
+    pub fn revision(&self) -> RevisionNumber {
         *self.inner.writer.revisions().borrow()
     }
 
@@ -377,7 +377,7 @@ impl App {
     }
 
     /// Number and hash of a revision as the ledger has it now.
-    fn stored_id(&self, number: i64) -> Result<Option<RevisionId>, Error> {
+    fn stored_id(&self, number: RevisionNumber) -> Result<Option<RevisionId>, Error> {
         let row = self.store().revision(number)?;
         Ok(row.and_then(|row| chain::read(&row.hash?)).map(|hash| RevisionId { number, hash }))
     }
@@ -403,7 +403,9 @@ impl App {
     pub fn past_snapshot(&self, as_of: AsOf) -> Result<Snapshot, Error> {
         let (head, time) = match as_of {
             AsOf::Time(time) => (self.store().head_at(time)?, time),
-            AsOf::Revision(named) if named.number == 0 => (LedgerHead::default(), 0),
+            AsOf::Revision(named) if named.number == RevisionNumber::BEGINNING => {
+                (LedgerHead::default(), 0)
+            }
             AsOf::Revision(named) => {
                 let Some(row) = self.store().revision(named.number)? else {
                     if let Some(lost) = self.inner.history.find_lost(&named) {
@@ -435,8 +437,8 @@ impl App {
     }
 
     /// Number and hash of a revision of the ledger.
-    fn id_of(&self, number: i64) -> Result<RevisionId, Error> {
-        if number == 0 {
+    fn id_of(&self, number: RevisionNumber) -> Result<RevisionId, Error> {
+        if number == RevisionNumber::BEGINNING {
             return Ok(RevisionId::beginning());
         }
         let hash = self.store().revision(number)?.and_then(|row| chain::read(&row.hash?));

@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use crate::app::App;
+use crate::app::RevisionNumber;
 use crate::app::upkeep::UpkeepStatus;
 use crate::clock::Clock;
 use crate::logging::dropped_lines;
@@ -123,7 +124,7 @@ impl UpkeepMetrics {
         for (metric, value) in [
             (&self.disk_free, free),
             (&self.backup_at, found.backup_at),
-            (&self.witnessed, found.witnessed),
+            (&self.witnessed, found.witnessed.map(RevisionNumber::get)),
             (&self.key_ends_at, found.key_ends_at),
         ] {
             match value {
@@ -370,7 +371,7 @@ impl ServiceMetrics {
             self.figures.set(number(state.cube.len()));
             self.units.set(number(state.units.len()));
             self.findings.set(number(state.standing().len()));
-            self.revision.set(state.revision);
+            self.revision.set(state.revision.get());
             self.cube_bytes.set(number(state.cube.bytes()));
             self.clocks.update(app.clock(), state.recorded_at);
         }

@@ -14,6 +14,7 @@ use super::layout::{PageSection, WebPage, private};
 use super::parts::notice;
 use super::request::PageRequest;
 use crate::api::{API, HandlerResult, ServiceContext};
+use crate::app::RevisionNumber;
 use crate::app::read::audit::AuditQuery;
 use crate::app::write::catalogue::{difference, shipped};
 use crate::auth::role::Role;
@@ -164,9 +165,10 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
     let asked = PageRequest::of(&request, &context).await?;
     let language = asked.language;
     let newest = asked.state().revision;
-    let before: i64 = asked.text("before").and_then(|text| text.parse().ok()).unwrap_or(newest + 1);
+    let before = asked.text("before").and_then(|text| text.parse().ok());
+    let before = before.map_or(newest.next(), RevisionNumber::new);
     let count = i64::try_from(AUDITED).unwrap_or(i64::MAX);
-    let after = (before - 1 - count).max(0);
+    let after = before.previous().plus(-count).max(RevisionNumber::BEGINNING);
     let snapshot = asked.snapshot.clone();
     let query = AuditQuery { after, limit: AUDITED, ..AuditQuery::default() };
     let mut changes = context.compute(move || snapshot.audit(&query)).await?.changes;
@@ -203,8 +205,8 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
                     tbody { (rows) }
                 }
             }
-            @if after > 0 {
-                p { a href=(asked.link(&[("before", (after + 1).to_string().as_str())])) {
+            @if after > RevisionNumber::BEGINNING {
+                p { a href=(asked.link(&[("before", after.next().to_string().as_str())])) {
                     (language.say("Cũ hơn", "Older"))
                 } }
             }

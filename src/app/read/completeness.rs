@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::app::stored::revision_of;
 use chrono::NaiveDate;
+use ledger::RevisionNumber;
 use serde::Serialize;
 
 use crate::app::snapshot::Snapshot;
@@ -34,7 +36,8 @@ pub struct CompletenessQuery {
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct CompletenessView {
     /// The revision it was computed from.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The requested unit; null for all units.
@@ -388,7 +391,9 @@ impl<'a> ReportProgress<'a> {
     ) -> Option<Self> {
         let source = state.source();
         let since = |own: &OwnValuePlan| {
-            source.own_since(own, unit, expected.month).and_then(|revision| state.time_of(revision))
+            source
+                .own_since(own, unit, expected.month)
+                .and_then(|stamp| state.time_of(revision_of(stamp)))
         };
         let applying = expected
             .measures

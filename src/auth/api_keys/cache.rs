@@ -11,8 +11,8 @@ use crate::auth::role::Role;
 use crate::clock::process_time;
 use crate::error::Error;
 use crate::sync::{Mutex, RwLock};
-use ledger::verified::declarations_of;
 use ledger::{ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, chain};
+use ledger::{RevisionNumber, verified::declarations_of};
 
 /// The use of a key is recorded at most once in this time, in microseconds.
 const USE_INTERVAL: i64 = 60 * 1_000_000;
@@ -52,7 +52,7 @@ pub struct ApiKeyCache {
     secret: Option<KeySecret>,
     known: RwLock<Arc<CachedKeys>>,
     /// Revisions that do not match their hash; each is logged once.
-    refused: Mutex<BTreeSet<i64>>,
+    refused: Mutex<BTreeSet<RevisionNumber>>,
     uses: Mutex<HashMap<String, LastUse>>,
 }
 
@@ -63,9 +63,9 @@ struct CachedKeys {
     /// discarded.
     generation: u64,
     /// The newest revision that changed keys.
-    revision: i64,
+    revision: RevisionNumber,
     /// All revisions up to this one have been checked.
-    reached: i64,
+    reached: RevisionNumber,
     keys: Arc<BTreeMap<String, (KeyDocument, chain::Hash)>>,
 }
 
@@ -74,7 +74,7 @@ impl CachedKeys {
     fn put(
         &mut self,
         secret: Option<&KeySecret>,
-        revision: i64,
+        revision: RevisionNumber,
         id: &str,
         text: &str,
     ) -> Result<(), Error> {
@@ -198,13 +198,13 @@ impl ApiKeyCache {
         Ok(())
     }
 
-    fn log_rejected(&self, revision: i64, sentence: &str) {
+    fn log_rejected(&self, revision: RevisionNumber, sentence: &str) {
         let mut refused = self.refused.lock();
         let new = refused.len() < MAX_REJECTED && refused.insert(revision);
         drop(refused);
         if new {
             tracing::error!(
-                revision,
+                revision = revision.get(),
                 sentence,
                 "the hash chain does not cover a change of keys, which is ignored"
             );
@@ -224,7 +224,7 @@ impl ApiKeyCache {
 
     /// The newest revision that changed keys; 0 if no revision did.
     #[must_use]
-    pub fn revision(&self) -> i64 {
+    pub fn revision(&self) -> RevisionNumber {
         self.known.read().revision
     }
 
@@ -438,7 +438,7 @@ mod tests {
             is_unauthenticated: false,
         };
         DeclarationRow {
-            revision: 3,
+            revision: RevisionNumber::new(3),
             kind: API_KEY.to_owned(),
             code: new.id.clone(),
             document: Some(serde_json::to_string(&document).unwrap()),
