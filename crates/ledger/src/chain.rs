@@ -58,7 +58,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
     let mut link = ChainHasher(Sha256::new());
     link.0.update(before);
     link.number(commit.revision.get());
-    link.number(commit.recorded_at);
+    link.number(commit.recorded_at.get());
     link.text(&commit.kind);
     link.text(&commit.actor);
     link.optional_text(commit.reason.as_deref());

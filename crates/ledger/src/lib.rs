@@ -11,7 +11,7 @@
 //! | `outcome.rs` | the results of writes |
 //! | `revision.rs` | names of a revision: number and hash |
 //! | `error.rs` | the errors |
-//! | `numbers.rs` | the numbers of revisions, units, measures and months |
+//! | `numbers.rs` | the numbers of revisions, units, measures, months and points in time |
 //! | `log_target.rs` | the target of log lines |
 //! | `schema.rs` | the tables |
 //! | `reads.rs`, `writes.rs` | all queries and the only way to write; compiled for each backend |
@@ -44,7 +44,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::{ClockFault, StoreError};
-pub use numbers::{RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit};
+pub use numbers::{
+    RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros,
+};
 pub use outcome::{AppendOutcome, WriteOutcome};
 use postgres::PostgresLedger;
 pub use revision::{ExpectedHead, MalformedRevision, RevisionId, RevisionRef};
@@ -224,9 +226,9 @@ impl Store {
         ask!(self, hashes, up_to)
     }
 
-    /// The newest revision recorded at a time (microseconds since 1970) or before; both numbers 0
-    /// when no revision is that old.
-    pub fn head_at(&self, time: i64) -> Result<LedgerHead, StoreError> {
+    /// The newest revision recorded at a time or before; both numbers 0 when no revision is
+    /// that old.
+    pub fn head_at(&self, time: TimestampMicros) -> Result<LedgerHead, StoreError> {
         ask_at_length!(self, head_at, time)
     }
 
@@ -347,12 +349,12 @@ impl Store {
         call!(self, change_pages, change)
     }
 
-    /// When revisions 1 to `up_to` were recorded (microseconds since 1970), in order.
+    /// When revisions 1 to `up_to` were recorded, in order.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a revision is missing, because those after it would get wrong
     /// times.
-    pub fn times(&self, up_to: RevisionNumber) -> Result<Vec<i64>, StoreError> {
+    pub fn times(&self, up_to: RevisionNumber) -> Result<Vec<TimestampMicros>, StoreError> {
         ask_at_length!(self, times, up_to)
     }
 
@@ -376,9 +378,9 @@ impl Store {
         ask_at_length!(self, idempotent_responses)
     }
 
-    /// Deletes responses to idempotency keys older than a time (microseconds since 1970), at most
-    /// about 10,000 at once; returns their number.
-    pub fn purge_idempotency(&self, before: i64) -> Result<usize, StoreError> {
+    /// Deletes responses to idempotency keys older than a time, at most about 10,000 at once;
+    /// returns their number.
+    pub fn purge_idempotency(&self, before: TimestampMicros) -> Result<usize, StoreError> {
         call!(self, purge_idempotency, before)
     }
 
@@ -631,16 +633,16 @@ impl Store {
     }
 
     /// As [`Store::append`], for revisions of now. `date` is called under the ledger's lock with
-    /// the time of the database server's clock (microseconds since 1970; `None` for SQLite, where
-    /// all processes use the machine's clock), and returns the dated content. So all processes that
-    /// write to a ledger date by one clock and in one order.
+    /// the time of the database server's clock (`None` for SQLite, where all processes use the
+    /// machine's clock), and returns the dated content. So all processes that write to a ledger
+    /// date by one clock and in one order.
     ///
     /// # Errors
     /// As for [`Store::write`], and those of `date`, after which nothing was written.
     pub fn record<'b>(
         &self,
         expected_head: impl Into<ExpectedHead>,
-        date: impl FnOnce(Option<i64>) -> Result<WriteBatch<'b>, StoreError>,
+        date: impl FnOnce(Option<TimestampMicros>) -> Result<WriteBatch<'b>, StoreError>,
     ) -> Result<AppendOutcome, StoreError> {
         let expected = expected_head.into();
         call!(self, record, expected, date)
@@ -651,13 +653,13 @@ impl Store {
     /// long as the clock does not go back.
     pub fn settled<T>(
         &self,
-        look: impl FnOnce(Option<i64>, LedgerHead) -> T,
+        look: impl FnOnce(Option<TimestampMicros>, LedgerHead) -> T,
     ) -> Result<T, StoreError> {
         call!(self, settled, look)
     }
 
-    /// The time of the database server's clock, in microseconds since 1970; `None` for SQLite.
-    pub fn server_time(&self) -> Result<Option<i64>, StoreError> {
+    /// The time of the database server's clock; `None` for SQLite.
+    pub fn server_time(&self) -> Result<Option<TimestampMicros>, StoreError> {
         call!(self, server_time)
     }
 

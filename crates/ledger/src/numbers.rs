@@ -1,5 +1,6 @@
-//! The numbers by which rows of the ledger name revisions, units, measures and months. Each is a
-//! whole number in the database and has its own type here, so that none is taken for another.
+//! The numbers by which rows of the ledger name revisions, units, measures, months and points in
+//! time. Each is a whole number in the database and has its own type here, so that none is taken
+//! for another.
 
 use std::fmt;
 
@@ -96,6 +97,27 @@ stored_number! {
 stored_number! {
     /// The number of a month: months since year 0.
     StoredMonth
+}
+
+stored_number! {
+    /// A point in time: microseconds since 1970.
+    TimestampMicros
+}
+
+impl TimestampMicros {
+    /// The time this many microseconds later, or earlier when they are negative.
+    #[must_use]
+    #[inline]
+    pub const fn plus(self, span: i64) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// How many microseconds later than another time it is; negative when it is earlier.
+    #[must_use]
+    #[inline]
+    pub const fn since(self, other: Self) -> i64 {
+        self.0.saturating_sub(other.0)
+    }
 }
 
 impl RevisionNumber {

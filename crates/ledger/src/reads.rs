@@ -12,7 +12,9 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::super::chain;
 use super::super::error::MissingHash;
-use super::super::numbers::{RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit};
+use super::super::numbers::{
+    RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros,
+};
 use super::super::replay::PartSink;
 use super::super::revision::RevisionId;
 use super::super::rows::{
@@ -143,7 +145,7 @@ fn unreadable(what: &str) -> diesel::result::Error {
 
 /// The newest revision recorded at `time` or before. `recorded_at` never decreases, so a binary
 /// search finds it without an index.
-pub fn head_at(db: &mut Db, time: i64) -> QueryResult<LedgerHead> {
+pub fn head_at(db: &mut Db, time: TimestampMicros) -> QueryResult<LedgerHead> {
     let mut found = LedgerHead::default();
     let mut too_late = head(db)?;
     if too_late.recorded_at <= time {
@@ -352,15 +354,15 @@ fn declarations_between(db: &mut Db, window: RevisionSpan) -> QueryResult<Vec<De
 }
 
 /// When revisions 1 to `up_to` were recorded.
-pub fn times(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<i64>> {
-    let mut found: Vec<i64> = Vec::new();
+pub fn times(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<TimestampMicros>> {
+    let mut found: Vec<TimestampMicros> = Vec::new();
     let mut last = RevisionNumber::BEGINNING;
     while last < up_to {
         let rows = revisions::table
             .filter(revisions::revision.gt(last))
             .filter(revisions::revision.le(up_to))
             .order(revisions::revision);
-        let rows: Vec<(RevisionNumber, i64)> = rows
+        let rows: Vec<(RevisionNumber, TimestampMicros)> = rows
             .select((revisions::revision, revisions::recorded_at))
             .limit(TIMES_A_STATEMENT)
             .load(db)?;

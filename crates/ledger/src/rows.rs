@@ -2,7 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
-use super::numbers::{RevisionNumber, StoredMeasure, StoredMonth, StoredUnit};
+use super::numbers::{RevisionNumber, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros};
 use super::schema::{
     catalogue_versions, declarations, drafts, idempotency_keys, key_uses, measures, observations,
     revisions, sessions, submissions,
@@ -13,8 +13,8 @@ use super::schema::{
 pub struct LedgerHead {
     /// The newest revision.
     pub revision: RevisionNumber,
-    /// When it was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    /// When it was recorded.
+    pub recorded_at: TimestampMicros,
 }
 
 /// One revision: one recorded change.
@@ -23,8 +23,8 @@ pub struct LedgerHead {
 pub struct RevisionRow {
     /// The revision's number: 1, 2, 3 ... without gaps.
     pub revision: RevisionNumber,
-    /// When it was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    /// When it was recorded.
+    pub recorded_at: TimestampMicros,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
     /// `annotations`, `keys`, or a later kind.
     pub kind: String,
@@ -259,8 +259,8 @@ pub struct IdempotencyRow {
     pub key: String,
     /// The hash of the request's body.
     pub body_hash: String,
-    /// When the response was given, in microseconds since 1970.
-    pub recorded_at: i64,
+    /// When the response was given.
+    pub recorded_at: TimestampMicros,
     /// The response, as JSON.
     pub answer: String,
 }
@@ -271,8 +271,8 @@ pub struct IdempotencyRow {
 pub struct ApiKeyUsageRow {
     /// The key's identifier.
     pub key: String,
-    /// When it was used, in microseconds since 1970.
-    pub last_used_at: i64,
+    /// When it was used.
+    pub last_used_at: TimestampMicros,
     /// The address from which it was used.
     pub address: Option<String>,
 }
@@ -285,10 +285,10 @@ pub struct SessionRow {
     pub id: String,
     /// The key of the person who signed in, encrypted with the cookie.
     pub sealed: String,
-    /// When it began, in microseconds since 1970.
-    pub created_at: i64,
-    /// When it was last used, in microseconds since 1970.
-    pub last_used_at: i64,
+    /// When it began.
+    pub created_at: TimestampMicros,
+    /// When it was last used.
+    pub last_used_at: TimestampMicros,
 }
 
 /// What somebody has entered or uploaded and not sent yet; not part of the ledger.
@@ -299,8 +299,8 @@ pub struct DraftRow {
     pub holder: String,
     /// What it is a draft of.
     pub code: String,
-    /// When it was saved, in microseconds since 1970.
-    pub saved_at: i64,
+    /// When it was saved.
+    pub saved_at: TimestampMicros,
     /// The content, as JSON.
     pub document: String,
 }
@@ -314,8 +314,8 @@ pub enum PageChange {
     UseSession {
         /// The hash of the cookie.
         id: String,
-        /// When, in microseconds since 1970.
-        at: i64,
+        /// When it was used.
+        at: TimestampMicros,
     },
     /// Ends a session.
     EndSession(String),
@@ -328,14 +328,14 @@ pub enum PageChange {
         /// Its code.
         code: String,
     },
-    /// Deletes what is too old; times in microseconds since 1970.
+    /// Deletes what is too old.
     Purge {
         /// Sessions that were last used before.
-        unused_since: i64,
+        unused_since: TimestampMicros,
         /// Sessions that began before.
-        begun_before: i64,
+        begun_before: TimestampMicros,
         /// Drafts that were saved before.
-        saved_before: i64,
+        saved_before: TimestampMicros,
     },
 }
 
@@ -418,8 +418,8 @@ pub struct DeclarationVersion {
 pub struct Commit {
     /// The revision's number: one more than the revision before.
     pub revision: RevisionNumber,
-    /// When it is recorded, in microseconds since 1970; never before the revision before.
-    pub recorded_at: i64,
+    /// When it is recorded; never before the revision before.
+    pub recorded_at: TimestampMicros,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
     /// `annotations`, `keys`, or a later kind.
     pub kind: String,

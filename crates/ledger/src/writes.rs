@@ -9,7 +9,7 @@ use diesel::prelude::*;
 
 use super::super::chain;
 use super::super::error::StoreError;
-use super::super::numbers::{RevisionNumber, StoredMeasure, StoredUnit};
+use super::super::numbers::{RevisionNumber, StoredMeasure, StoredUnit, TimestampMicros};
 use super::super::outcome::AppendOutcome;
 use super::super::revision::{ExpectedHead, RevisionId};
 use super::super::rows::{
@@ -162,11 +162,11 @@ fn any_taken(db: &mut Db, keys: &[IdempotencyRow]) -> QueryResult<bool> {
 }
 
 /// Deletes responses to idempotency keys that are older than a time, a limited number at once.
-pub fn purge_idempotency(db: &mut Db, before: i64) -> QueryResult<usize> {
+pub fn purge_idempotency(db: &mut Db, before: TimestampMicros) -> QueryResult<usize> {
     let oldest = idempotency_keys::table
         .filter(idempotency_keys::recorded_at.lt(before))
         .order(idempotency_keys::recorded_at);
-    let times: Vec<i64> =
+    let times: Vec<TimestampMicros> =
         oldest.select(idempotency_keys::recorded_at).limit(FORGET_AT_ONCE).load(db)?;
     let Some(last) = times.last() else { return Ok(0) };
     diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last)))
@@ -176,7 +176,7 @@ pub fn purge_idempotency(db: &mut Db, before: i64) -> QueryResult<usize> {
 /// Records when API keys were last used; a later recorded use is kept.
 pub fn record_api_key_usage(db: &mut Db, uses: &[ApiKeyUsageRow]) -> QueryResult<()> {
     for row in uses {
-        let found: Option<i64> =
+        let found: Option<TimestampMicros> =
             key_uses::table.find(&row.key).select(key_uses::last_used_at).first(db).optional()?;
         if found.is_some_and(|known| known >= row.last_used_at) {
             continue;
