@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::response_format::ResponseFormat;
 use crate::app::snapshot::{AsOf, ReadConsistency};
 use crate::app::{RevisionNumber, RevisionRef};
+use crate::clock::TimestampMicros;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::period::{Month, Period, PeriodName, Step};
@@ -478,14 +479,14 @@ impl QueryValue for Measure {
     }
 }
 
-/// A time with its zone, in microseconds since 1970.
-pub struct QueryTime(pub i64);
+/// A time with its zone.
+pub struct QueryTime(pub TimestampMicros);
 
 impl QueryValue for QueryTime {
     fn parse(_name: &str, text: &str) -> Result<Self, String> {
         // In a query string a plus sign decodes to a space.
         chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
-            .map(|time| Self(time.timestamp_micros()))
+            .map(|time| Self(TimestampMicros::new(time.timestamp_micros())))
             .map_err(|_malformed| {
                 "expected a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
                     .to_owned()

@@ -37,7 +37,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};
 use kpi::unit::UnitPosition;
-use ledger::{RevisionNumber, Store, chain};
+use ledger::{RevisionNumber, Store, TimestampMicros, chain};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
 use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};
@@ -544,7 +544,7 @@ struct RecordedReport {
     submission: String,
     revision: RevisionNumber,
     revision_hash: Option<String>,
-    recorded_at: i64,
+    recorded_at: TimestampMicros,
     counts: SubmissionCounts,
     findings: Vec<FindingView>,
 }

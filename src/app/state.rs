@@ -25,6 +25,7 @@ use kpi::value::ValueSource;
 use ledger::chain::{self, Hash};
 use ledger::{
     Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, RevisionNumber, Store, StoreError,
+    TimestampMicros,
 };
 
 /// Months with figures that are compared to find the newest one that is whole, and months that are
@@ -71,8 +72,8 @@ pub struct State {
     pub calendar: Calendar,
     /// The newest revision that it contains.
     pub revision: RevisionNumber,
-    /// When that revision was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    /// When that revision was recorded.
+    pub recorded_at: TimestampMicros,
     /// The documents that revisions wrote besides figures, as of this revision.
     pub documents: Arc<LedgerDocuments>,
     /// The catalogue.
@@ -89,8 +90,8 @@ pub struct State {
     pub targets: Arc<TargetIndex>,
     /// The annotations beside figures.
     pub annotations: Arc<AnnotationIndex>,
-    /// When each revision was recorded, in microseconds since 1970, beginning with revision 1.
-    pub times: Vector<i64>,
+    /// When each revision was recorded, beginning with revision 1.
+    pub times: Vector<TimestampMicros>,
     /// The hash of each revision, verified against what the revision wrote, beginning with revision
     /// 1.
     pub hashes: Vector<Hash>,
@@ -224,7 +225,7 @@ impl State {
     /// `None` for a revision of another history, before the last change of the catalogue, the
     /// units, the closed months and what else is declared, and when too much was replaced since.
     #[must_use]
-    pub fn rewound(&self, id: RevisionId, recorded_at: i64) -> Option<Self> {
+    pub fn rewound(&self, id: RevisionId, recorded_at: TimestampMicros) -> Option<Self> {
         if id.number < self.documents.changed_at() || self.id_of(id.number) != Some(id) {
             return None;
         }
@@ -331,9 +332,9 @@ impl State {
         Some(RevisionId { number: revision, hash: *self.hashes.get(revision.place()?)? })
     }
 
-    /// When a revision was recorded, in microseconds since 1970.
+    /// When a revision was recorded.
     #[must_use]
-    pub fn time_of(&self, revision: RevisionNumber) -> Option<i64> {
+    pub fn time_of(&self, revision: RevisionNumber) -> Option<TimestampMicros> {
         self.times.get(revision.place()?).copied()
     }
 

@@ -65,7 +65,7 @@ impl App {
             disk_free: self.store().folder().and_then(free_bytes),
             backup_at: backups.map(newest_backup),
             witnessed: witness_file.map(last_witnessed),
-            key_ends_at: ends.into_iter().flatten().min().map(|end| end / SECOND),
+            key_ends_at: ends.into_iter().flatten().min().map(|end| end.get() / SECOND),
         };
         *self.inner.upkeep.lock() = found;
     }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use super::App;
 use crate::clock::time_text;
 use crate::error::{Error, chain};
-use ledger::{RevisionNumber, verified::check_chain};
+use ledger::{RevisionNumber, TimestampMicros, verified::check_chain};
 use ledger::{Store, StoreError, chain as hashes};
 
 /// Size in bytes after which the file is renamed to its name with `.1`, replacing the previous one.
@@ -37,7 +37,7 @@ pub fn line(store: &Store) -> Result<String, Error> {
     Ok(text(newest.number, &hashes::digits(&newest.hash), row.recorded_at))
 }
 
-fn text(revision: RevisionNumber, hash: &str, recorded_at: i64) -> String {
+fn text(revision: RevisionNumber, hash: &str, recorded_at: TimestampMicros) -> String {
     format!("egov-kpi revision {revision} hash {hash} recorded {}", time_text(recorded_at))
 }
 

@@ -11,7 +11,7 @@ use prometheus::{
 use crate::app::App;
 use crate::app::RevisionNumber;
 use crate::app::upkeep::UpkeepStatus;
-use crate::clock::Clock;
+use crate::clock::{Clock, TimestampMicros};
 use crate::logging::dropped_lines;
 use crate::memory::MemoryUsage;
 use kpi::number::float;
@@ -77,7 +77,7 @@ impl ClockMetrics {
         Ok(Self { offset, ahead, jumps })
     }
 
-    fn update(&self, clock: &Clock, newest: i64) {
+    fn update(&self, clock: &Clock, newest: TimestampMicros) {
         self.offset.set(float(clock.offset()) / 1e6);
         self.ahead.set(float(clock.ahead(newest)) / 1e6);
         self.jumps.inc_by(clock.jumps().saturating_sub(self.jumps.get()));

@@ -18,6 +18,7 @@ use crate::app::RevisionNumber;
 use crate::app::read::audit::AuditQuery;
 use crate::app::write::catalogue::{difference, shipped};
 use crate::auth::role::Role;
+use crate::clock::TimestampMicros;
 use crate::error::Error;
 
 /// Changes on a page of the audit log.
@@ -143,7 +144,7 @@ fn newest_backup(asked: &PageRequest) -> Markup {
         Some(0) => html! { (language.say("chưa có bản nào", "no backup yet")) },
         Some(seconds) => html! {
             (language.time(
-                &crate::clock::time_text(seconds.saturating_mul(1_000_000)),
+                &crate::clock::time_text(TimestampMicros::new(seconds.saturating_mul(1_000_000))),
                 asked.zone(),
             ))
         },

@@ -20,7 +20,7 @@ use kpi::period::{Month, Period, Step};
 use kpi::rules::{Finding, RuleBook};
 use kpi::unit::{Unit, UnitNumber, UnitPosition};
 use kpi::value::Origin;
-use ledger::{LedgerHead, RevisionNumber, Store};
+use ledger::{LedgerHead, RevisionNumber, Store, TimestampMicros};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -632,7 +632,7 @@ fn body(figures: &[Figure]) -> SubmissionInput {
 /// The content of a state, with names instead of numbers.
 #[derive(PartialEq, Debug)]
 struct Said {
-    head: (RevisionNumber, i64, i64),
+    head: (RevisionNumber, TimestampMicros, i64),
     units: Vec<(UnitNumber, String)>,
     measures: Vec<Measure>,
     figures: Vec<(CubeEntry, RevisionStamp)>,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ledger::{
     JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, nth, span, submission,
-    write,
+    time_at, write,
 };
 use crate::sqlite;
 
@@ -52,7 +52,7 @@ impl Bytes {
 
     fn commit(&mut self, commit: &Commit) {
         self.number(commit.revision.get());
-        self.number(commit.recorded_at);
+        self.number(commit.recorded_at.get());
         self.text(&commit.kind);
         self.text(&commit.actor);
         self.maybe(commit.reason.as_ref());
@@ -228,7 +228,7 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
     let text = || "x".to_owned();
     let variants = [
         commit(),
-        Commit { recorded_at: 7, ..commit() },
+        Commit { recorded_at: time_at(7), ..commit() },
         Commit { kind: "submissiont".to_owned(), actor: "ester".to_owned(), ..commit() },
         Commit { actor: text(), ..commit() },
         Commit { reason: Some(String::new()), ..commit() },

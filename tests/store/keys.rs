@@ -3,7 +3,7 @@
 use ledger::{ApiKeyUsageRow, Commit, IdempotencyRow, LedgerHead, StoreError, WriteOutcome};
 
 use crate::ledger::{
-    JANUARY, Place, bare, bringing, declaration, dictionaries, figure, nth, write,
+    JANUARY, Place, bare, bringing, declaration, dictionaries, figure, nth, time_at, write,
 };
 
 /// The response to an idempotency key, given some microseconds after 1970.
@@ -14,7 +14,7 @@ fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> Idempotenc
         target: target.to_owned(),
         key: key.to_owned(),
         body_hash: format!("hash of {key}"),
-        recorded_at,
+        recorded_at: time_at(recorded_at),
         answer,
     }
 }
@@ -38,7 +38,7 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
     ));
     assert_eq!(
         store.write(nth(0), &[bare(1)], &[simple("one")]).unwrap(),
-        WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: 1_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: time_at(1_000_000) })
     );
     assert!(store.idempotent_responses().unwrap().is_empty());
     assert_eq!(
@@ -62,11 +62,12 @@ pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
         other.write(nth(0), &[dictionaries(1, 1)], &[simple("taken")]).unwrap(),
         WriteOutcome::Written
     );
-    let behind = WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: 1_000_000 });
+    let behind =
+        WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: time_at(1_000_000) });
     let again = IdempotencyRow {
         answer: "{}".to_owned(),
         body_hash: "another".to_owned(),
-        recorded_at: 9,
+        recorded_at: time_at(9),
         ..simple("taken")
     };
     assert_eq!(store.write(nth(1), &[bare(2)], &[simple("free"), again.clone()]).unwrap(), behind);
@@ -123,8 +124,8 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
     let rows: Vec<IdempotencyRow> =
         (0..10_050).map(|n| answer("holder", "POST /x", &format!("k{n}"), n)).collect();
     assert_eq!(store.write(nth(0), &[], &rows).unwrap(), WriteOutcome::Written);
-    assert_eq!(store.purge_idempotency(0).unwrap(), 0);
-    assert_eq!(store.purge_idempotency(10).unwrap(), 10);
+    assert_eq!(store.purge_idempotency(time_at(0)).unwrap(), 0);
+    assert_eq!(store.purge_idempotency(time_at(10)).unwrap(), 10);
     assert_eq!(
         (
             store.idempotent_response("holder", "POST /x", "k9").unwrap(),
@@ -132,8 +133,8 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
         ),
         (None, Some(rows[10].clone()))
     );
-    assert_eq!(store.purge_idempotency(10_040).unwrap(), 10_000);
-    assert_eq!(store.purge_idempotency(10_040).unwrap(), 30);
+    assert_eq!(store.purge_idempotency(time_at(10_040)).unwrap(), 10_000);
+    assert_eq!(store.purge_idempotency(time_at(10_040)).unwrap(), 30);
     assert_eq!(store.idempotent_responses().unwrap().len(), 10);
     // Responses with the same timestamp are deleted together, and a deleted key can be used again.
     assert_eq!(
@@ -146,7 +147,7 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
             .unwrap(),
         WriteOutcome::Written
     );
-    assert_eq!(store.purge_idempotency(4).unwrap(), 2);
+    assert_eq!(store.purge_idempotency(time_at(4)).unwrap(), 2);
     assert_eq!(store.head().unwrap(), LedgerHead::default());
 }
 
@@ -166,7 +167,7 @@ pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
     let store = place.open();
     let used = |key: &str, last_used_at: i64, address: Option<&str>| ApiKeyUsageRow {
         key: key.to_owned(),
-        last_used_at,
+        last_used_at: time_at(last_used_at),
         address: address.map(ToOwned::to_owned),
     };
     assert!(store.api_key_usage().unwrap().is_empty());

@@ -2,7 +2,7 @@
 
 use ledger::{
     Commit, DeclarationVersion, MeasureRow, ObservationRow, RevisionNumber, RevisionSpan, Store,
-    StoredMeasure, StoredMonth, StoredUnit, SubmissionRow, WriteOutcome,
+    StoredMeasure, StoredMonth, StoredUnit, SubmissionRow, TimestampMicros, WriteOutcome,
 };
 
 /// A place for one ledger, empty at first, which can be opened repeatedly.
@@ -29,6 +29,11 @@ pub const JANUARY: i64 = 2021 * 12;
 /// The revision with a number.
 pub const fn nth(number: i64) -> RevisionNumber {
     RevisionNumber::new(number)
+}
+
+/// The time this many microseconds after 1970.
+pub const fn time_at(micros: i64) -> TimestampMicros {
+    TimestampMicros::new(micros)
 }
 
 /// The revisions after one up to another.
@@ -81,7 +86,7 @@ pub fn submission(id: &str) -> SubmissionRow {
 pub fn bare(revision: i64) -> Commit {
     Commit {
         revision: nth(revision),
-        recorded_at: revision * 1_000_000,
+        recorded_at: time_at(revision * 1_000_000),
         kind: "submission".to_owned(),
         actor: "tester".to_owned(),
         ..Commit::default()
@@ -147,7 +152,7 @@ pub fn eventful() -> Vec<Commit> {
         },
         Commit {
             revision: nth(2),
-            recorded_at: 2_000_000,
+            recorded_at: time_at(2_000_000),
             reason: Some(String::new()),
             ..dictionaries(4, 3)
         },
@@ -227,7 +232,7 @@ pub fn eventful() -> Vec<Commit> {
         // A number without a version, and the same microsecond twice; one removed entry exists, the
         // other never did.
         Commit {
-            recorded_at: 11_000_000,
+            recorded_at: time_at(11_000_000),
             new_units: vec![(StoredUnit::new(6), "unit-6".to_owned())],
             unit_versions: vec![renamed(12, 2), renamed(12, 5)],
             declarations: vec![

@@ -11,7 +11,7 @@ use ledger::{Store, StoreError, WriteOutcome};
 
 use crate::chain::{hashes, kept, same_ledgers};
 use crate::database::{Database, ask};
-use crate::ledger::{Place, bare, bringing, eventful, filled, nth, write};
+use crate::ledger::{Place, bare, bringing, eventful, filled, nth, time_at, write};
 use crate::sqlite;
 
 /// Reverts the migration for origins and key uses.
@@ -536,7 +536,10 @@ fn a_role_that_may_read_and_append_is_enough() {
         format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);
     let store = Store::open(&address, true).unwrap();
     write(&store, &eventful()[6..]);
-    assert_eq!((store.purge_idempotency(1).unwrap(), store.head().unwrap().revision), (0, nth(12)));
+    assert_eq!(
+        (store.purge_idempotency(time_at(1)).unwrap(), store.head().unwrap().revision),
+        (0, nth(12))
+    );
     for refused in [
         "CREATE TABLE x (id INTEGER)",
         "UPDATE revisions SET actor = ''",

@@ -6,21 +6,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ledger::{
     ClosingRow, Commit, DeclarationRow, LedgerHead, ObservationKey, ObservationQuery,
     ObservationRow, RevisionContents, RevisionNumber, RevisionSpan, StoreError, StoredMeasure,
-    StoredMonth, StoredUnit,
+    StoredMonth, StoredUnit, TimestampMicros,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::ledger::{
     JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, measures,
-    nth, replayed, span, units, write,
+    nth, replayed, span, time_at, units, write,
 };
 
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
     store.ping().unwrap();
-    assert_eq!(store.head().unwrap(), LedgerHead { revision: nth(0), recorded_at: 0 });
-    assert_eq!(store.head_at(i64::MAX).unwrap(), LedgerHead::default());
+    assert_eq!(store.head().unwrap(), LedgerHead { revision: nth(0), recorded_at: time_at(0) });
+    assert_eq!(store.head_at(time_at(i64::MAX)).unwrap(), LedgerHead::default());
     assert_eq!(store.catalogue().unwrap(), None);
     assert_eq!(store.catalogue_version(1).unwrap(), None);
     assert!(store.catalogue_versions().unwrap().is_empty());
@@ -299,16 +299,19 @@ pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
     let times = [10, 20, 20, 20, 30, 45, 45];
     let commits: Vec<_> = (1..)
         .zip(times)
-        .map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) })
+        .map(|(revision, recorded_at)| Commit {
+            recorded_at: time_at(recorded_at),
+            ..bare(revision)
+        })
         .collect();
     write(&store, &commits);
     for time in 0..50 {
         let revision =
             i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count())
                 .unwrap();
-        assert_eq!(store.head_at(time).unwrap().revision, nth(revision), "at {time}");
+        assert_eq!(store.head_at(time_at(time)).unwrap().revision, nth(revision), "at {time}");
     }
-    assert_eq!(store.head_at(29).unwrap().recorded_at, 20);
+    assert_eq!(store.head_at(time_at(29)).unwrap().recorded_at, time_at(20));
 }
 
 pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
@@ -491,11 +494,11 @@ pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(plac
 pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
     let store = place.open();
     let commits: Vec<_> = (1..=50_001)
-        .map(|revision| Commit { recorded_at: revision / 3, ..bare(revision) })
+        .map(|revision| Commit { recorded_at: time_at(revision / 3), ..bare(revision) })
         .collect();
     write(&store, &commits);
     let times = |up_to: i64| store.times(nth(up_to)).unwrap();
-    let expected: Vec<i64> = commits.iter().map(|commit| commit.recorded_at).collect();
+    let expected: Vec<TimestampMicros> = commits.iter().map(|commit| commit.recorded_at).collect();
     for up_to in [0, 1, 49_999, 50_000, 50_001] {
         assert_eq!(times(up_to), expected[..usize::try_from(up_to).unwrap()], "{up_to}");
     }

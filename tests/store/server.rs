@@ -12,7 +12,7 @@ use ledger::{Store, StoreError};
 use tempfile::TempDir;
 
 use crate::database::{Database, ask};
-use crate::ledger::{bare, replayed, write};
+use crate::ledger::{bare, replayed, time_at, write};
 use crate::postgres::hides;
 
 /// A PostgreSQL server of its own, removed at the end.
@@ -229,7 +229,7 @@ fn a_store_recovers_when_its_server_returns() {
             store.write(head, &[bare(head.get() + 1)], &[]).err(),
             store.head().err(),
             store.recorded(&bare(head.get() + 1)).err(),
-            store.purge_idempotency(0).err(),
+            store.purge_idempotency(time_at(0)).err(),
         ] {
             assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
         }

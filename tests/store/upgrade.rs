@@ -14,7 +14,7 @@ use egov_kpi::app::read::ledger::verify;
 use ledger::{ObservationRow, StoredMeasure, StoredMonth, StoredUnit};
 
 use crate::chain::{hashes, kept, same_ledgers};
-use crate::ledger::{Place, bare, eventful, nth, replayed, span, write};
+use crate::ledger::{Place, bare, eventful, nth, replayed, span, time_at, write};
 use crate::sqlite::Fresh;
 
 const FIRST: &str = include_str!("fixtures/schema-1.sql");
@@ -81,7 +81,7 @@ fn a_ledger_of_the_first_schema_is_migrated_whole_and_sound() {
         store.commits(span(0, 4)).unwrap().into_iter().map(|recorded| recorded.commit).collect();
     assert_eq!((found.hash.as_str(), kept(&store)), (HASH, hashes(&commits)));
     // It can be appended to like any other ledger.
-    write(&store, &[ledger::Commit { recorded_at: i64::MAX, ..bare(5) }]);
+    write(&store, &[ledger::Commit { recorded_at: time_at(i64::MAX), ..bare(5) }]);
     assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().count, 0);
 }
 

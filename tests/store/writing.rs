@@ -5,12 +5,12 @@ use std::thread;
 use ledger::{
     AppendOutcome, ClockFault, Commit, DeclarationVersion, LedgerHead, MeasureRow,
     ObservationQuery, RevisionNumber, Store, StoreError, StoredMeasure, StoredUnit, SubmissionRow,
-    WriteOutcome,
+    TimestampMicros, WriteOutcome,
 };
 
 use crate::ledger::{
     JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, nth, replayed,
-    span, submission, units, write,
+    span, submission, time_at, units, write,
 };
 
 pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
@@ -55,7 +55,10 @@ pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
     write(&store, std::slice::from_ref(&commit));
 
     let store = place.open();
-    assert_eq!(store.head().unwrap(), LedgerHead { revision: nth(1), recorded_at: 1_000_000 });
+    assert_eq!(
+        store.head().unwrap(),
+        LedgerHead { revision: nth(1), recorded_at: time_at(1_000_000) }
+    );
     assert_eq!(store.measures().unwrap(), commit.new_measures);
     assert_eq!(store.unit_numbers().unwrap(), commit.new_units);
     let units: Vec<_> = store
@@ -86,7 +89,7 @@ pub fn a_commit_reads_back_as_it_was_written(place: &dyn Place) {
             record.revision.reason.as_deref(),
             record.revision.recorded_at
         ),
-        ("tester", Some("lý do"), 1_000_000)
+        ("tester", Some("lý do"), time_at(1_000_000))
     );
     assert_eq!(store.revisions(nth(0), 10).unwrap(), [record.revision]);
 }
@@ -104,7 +107,10 @@ pub fn a_batch_is_written_with_all_its_revisions(place: &dyn Place) {
         )
     }));
     write(&store, &commits);
-    assert_eq!(store.head().unwrap(), LedgerHead { revision: nth(65), recorded_at: 65_000_000 });
+    assert_eq!(
+        store.head().unwrap(),
+        LedgerHead { revision: nth(65), recorded_at: time_at(65_000_000) }
+    );
     let revisions = store.revisions(nth(1), 1000).unwrap();
     assert!(revisions.iter().map(|row| row.revision).eq((2..=65).map(nth)));
     let expected: Vec<_> = commits.iter().flat_map(|commit| commit.observations.clone()).collect();
@@ -126,11 +132,11 @@ pub fn a_writer_that_is_behind_writes_nothing_and_learns_the_head(place: &dyn Pl
     let late = Commit { new_units: vec![(StoredUnit::new(2), "late".to_owned())], ..bare(2) };
     assert_eq!(
         store.write(nth(1), &[late], &[]).unwrap(),
-        WriteOutcome::Behind(LedgerHead { revision: nth(2), recorded_at: 2_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: nth(2), recorded_at: time_at(2_000_000) })
     );
     assert_eq!(
         store.write(nth(7), &[bare(8)], &[]).unwrap(),
-        WriteOutcome::Behind(LedgerHead { revision: nth(2), recorded_at: 2_000_000 })
+        WriteOutcome::Behind(LedgerHead { revision: nth(2), recorded_at: time_at(2_000_000) })
     );
     assert_eq!(store.unit_numbers().unwrap().len(), 1);
     assert_eq!(store.head().unwrap().revision, nth(2));
@@ -146,16 +152,16 @@ pub fn revisions_leave_no_gap_and_time_never_goes_back(place: &dyn Place) {
     refused(&[bare(3)]);
     refused(&[bare(2), bare(2)]);
     refused(&[bare(2), bare(4)]);
-    refused(&[Commit { recorded_at: 999_999, ..bare(2) }]);
-    refused(&[bare(2), Commit { recorded_at: 1_999_999, ..bare(3) }]);
+    refused(&[Commit { recorded_at: time_at(999_999), ..bare(2) }]);
+    refused(&[bare(2), Commit { recorded_at: time_at(1_999_999), ..bare(3) }]);
     refused(&[bringing(2, vec![figure(1, 1, 1, JANUARY, None)])]);
     assert_eq!(store.head().unwrap().revision, nth(1));
     // The same timestamp twice is permitted.
     write(
         &store,
         &[
-            Commit { recorded_at: 1_000_000, ..bare(2) },
-            Commit { recorded_at: 1_000_000, ..bare(3) },
+            Commit { recorded_at: time_at(1_000_000), ..bare(2) },
+            Commit { recorded_at: time_at(1_000_000), ..bare(3) },
         ],
     );
 }
@@ -287,8 +293,8 @@ pub fn a_withdrawal_names_a_submission_that_exists(place: &dyn Place) {
     );
 }
 
-fn micros() -> i64 {
-    chrono::Utc::now().timestamp_micros()
+fn micros() -> TimestampMicros {
+    time_at(chrono::Utc::now().timestamp_micros())
 }
 
 /// A commit after the newest one, dated by the ledger's clock when it is written.
@@ -340,7 +346,7 @@ pub fn a_time_is_settled_when_the_writer_who_was_there_first_has_written(place: 
 pub fn nothing_is_dated_before_a_time_that_was_settled(place: &dyn Place) {
     let stores: Vec<Store> = (0..3).map(|_| place.open()).collect();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(2);
-    let settled: Vec<(i64, LedgerHead)> = thread::scope(|scope| {
+    let settled: Vec<(TimestampMicros, LedgerHead)> = thread::scope(|scope| {
         let readers: Vec<_> = stores
             .iter()
             .map(|store| {
@@ -370,7 +376,10 @@ pub fn nothing_is_dated_before_a_time_that_was_settled(place: &dyn Place) {
         readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect()
     });
     for (time, head) in &settled {
-        assert!(stores[2].head_at(time - 1).unwrap().revision <= head.revision, "as of {time}");
+        assert!(
+            stores[2].head_at(time.plus(-1)).unwrap().revision <= head.revision,
+            "as of {time}"
+        );
     }
     let newest = stores[2].head().unwrap().revision;
     assert!(
@@ -562,7 +571,7 @@ pub fn a_commit_is_known_to_be_recorded_or_not(place: &dyn Place) {
         |id: &str| Some(SubmissionRow { id: id.to_owned(), ..third.submission.clone().unwrap() });
     for other in [
         Commit { revision: nth(5), ..third.clone() },
-        Commit { recorded_at: 3_000_001, ..third.clone() },
+        Commit { recorded_at: time_at(3_000_001), ..third.clone() },
         Commit { kind: "withdrawal".to_owned(), ..third.clone() },
         Commit { actor: "nobody".to_owned(), ..third.clone() },
         Commit { reason: Some(String::new()), ..third.clone() },

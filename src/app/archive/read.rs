@@ -18,7 +18,9 @@ use super::tables::{
 use super::{ArchiveManifest, BUFFER, FORMAT, MANIFEST, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
 use crate::error::Error;
 use kpi::fault::quoted;
-use ledger::{Commit, DeclarationVersion, IdempotencyRow, MeasureRow, RevisionNumber, chain};
+use ledger::{
+    Commit, DeclarationVersion, IdempotencyRow, MeasureRow, RevisionNumber, TimestampMicros, chain,
+};
 
 /// Largest `ledger.json` in bytes.
 const MAX_MANIFEST: u64 = 1 << 16;
@@ -97,7 +99,8 @@ impl LedgerArchive {
                 .transpose()?,
             observations: ArchiveTableReader::open(observations)?,
         };
-        let (mut last, mut time, mut hash) = (RevisionNumber::BEGINNING, 0, chain::beginning());
+        let (mut last, mut time, mut hash) =
+            (RevisionNumber::BEGINNING, TimestampMicros::default(), chain::beginning());
         while let Some(line) = revisions.next()? {
             if line.revision != last.next() {
                 return Err(Error::Malformed(format!(
@@ -134,7 +137,7 @@ impl LedgerArchive {
     /// Compares what was read with `ledger.json`.
     fn check_end(
         &self,
-        (revision, recorded_at, hash): (RevisionNumber, i64, &str),
+        (revision, recorded_at, hash): (RevisionNumber, TimestampMicros, &str),
         counted: &[(&str, u64)],
     ) -> Result<(), Error> {
         let said = &self.manifest;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use ledger::{
     Commit, IdempotencyRow, ObservationRow, RevisionNumber, StoredMeasure, StoredMonth, StoredUnit,
-    SubmissionRow,
+    SubmissionRow, TimestampMicros,
 };
 
 /// A row of a table.
@@ -66,8 +66,8 @@ macro_rules! ledger_table {
 ledger_table! {
     /// A revision.
     RevisionRecord in "revisions.csv":
-    /// When it was recorded, in microseconds since 1970.
-    recorded_at: i64,
+    /// When it was recorded.
+    recorded_at: TimestampMicros,
     /// The kind of change.
     kind: String,
     /// The name of the sender.
@@ -196,8 +196,8 @@ table! {
     key: String,
     /// The hash of the request's body.
     body_hash: String,
-    /// When the response was given, in microseconds since 1970.
-    recorded_at: i64,
+    /// When the response was given.
+    recorded_at: TimestampMicros,
     /// The response, as JSON.
     answer: String
 }
@@ -339,7 +339,7 @@ mod tests {
         ] {
             let line = RevisionRecord {
                 revision: RevisionNumber::FIRST,
-                recorded_at: 2,
+                recorded_at: TimestampMicros::new(2),
                 kind: "k".into(),
                 actor: String::new(),
                 reason: text.map(Into::into),

@@ -1,7 +1,7 @@
 //! The audit log: every change of the ledger with sender, time and address, as the hash chain
 //! covers it.
 
-use ledger::RevisionNumber;
+use ledger::{RevisionNumber, TimestampMicros};
 use serde::Serialize;
 
 use super::ledger::RevisionView;
@@ -47,10 +47,10 @@ pub struct AuditQuery {
     pub key: Option<String>,
     /// Only changes from this address.
     pub address: Option<String>,
-    /// Only changes at this time or later, in microseconds since 1970.
-    pub from: Option<i64>,
-    /// Only changes before this time, in microseconds since 1970.
-    pub to: Option<i64>,
+    /// Only changes at this time or later.
+    pub from: Option<TimestampMicros>,
+    /// Only changes before this time.
+    pub to: Option<TimestampMicros>,
     /// At most this many changes.
     pub limit: usize,
 }
@@ -77,7 +77,7 @@ impl Snapshot {
         // No change since `from` can have a lower number than the revision that was the newest just
         // before.
         let before = query.from.map_or(Ok(RevisionNumber::BEGINNING), |from| {
-            self.store().head_at(from.saturating_sub(1)).map(|head| head.revision)
+            self.store().head_at(from.plus(-1)).map(|head| head.revision)
         })?;
         let (mut after, mut found, mut looked_at) = (query.after.max(before), Vec::new(), 0);
         let limit = query.limit.clamp(1, MAX_PAGE);

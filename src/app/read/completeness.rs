@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::stored::revision_of;
 use chrono::NaiveDate;
-use ledger::RevisionNumber;
+use ledger::{RevisionNumber, TimestampMicros};
 use serde::Serialize;
 
 use crate::app::snapshot::Snapshot;
@@ -175,8 +175,8 @@ struct DueExpectation<'a> {
     expectation: &'a Expectation,
     month: Month,
     deadline: NaiveDate,
-    /// End of the deadline day, exclusive, in microseconds since 1970.
-    end: i64,
+    /// End of the deadline day, exclusive.
+    end: TimestampMicros,
     measures: Vec<(&'a Measure, OwnValuePlan)>,
 }
 
@@ -372,9 +372,9 @@ impl DueExpectation<'_> {
 }
 
 /// The figures of one report: for each measure that applies to the unit when its figure was first
-/// recorded, in microseconds since 1970.
+/// recorded.
 struct ReportProgress<'a> {
-    figures: Vec<(&'a Measure, Option<i64>)>,
+    figures: Vec<(&'a Measure, Option<TimestampMicros>)>,
     on_time: usize,
     late: usize,
     missing: usize,
@@ -399,7 +399,7 @@ impl<'a> ReportProgress<'a> {
             .measures
             .iter()
             .filter(|(_, own)| !source.is_not_applicable(own, unit, expected.month));
-        let figures: Vec<(&Measure, Option<i64>)> =
+        let figures: Vec<(&Measure, Option<TimestampMicros>)> =
             applying.map(|(measure, own)| (*measure, since(own))).collect();
         if figures.is_empty() {
             return None;

@@ -18,7 +18,7 @@ use kpi::period::Month;
 use kpi::unit::UnitPosition;
 use ledger::{
     Commit, LedgerHead, RevisionId, RevisionNumber, RevisionRow, RevisionSpan, Store, StoreError,
-    SubmissionRecord, chain,
+    SubmissionRecord, TimestampMicros, chain,
 };
 
 /// Most revisions on a page.
@@ -277,7 +277,7 @@ pub fn verify(
         ));
     }
     let mut last = RevisionId::beginning();
-    let mut time = 0;
+    let mut time = TimestampMicros::default();
     let mut standing = FigurePlaces::new();
     let (mut rest, mut remembered) = (RevisionSpan::first(head), once.is_none());
     while !rest.is_empty() {

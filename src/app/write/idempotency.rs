@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use ledger::{IdempotencyRow, RevisionNumber, RevisionRow, Store, chain};
+use ledger::{IdempotencyRow, RevisionNumber, RevisionRow, Store, TimestampMicros, chain};
 
 /// A response to a write. It is stored without the revision's hash, which covers the whole revision
 /// and is known only after the commit.
@@ -198,7 +198,11 @@ impl IdempotencyKey {
     ///
     /// # Errors
     /// Never for responses of plain types.
-    pub fn to_row(&self, answer: &impl Serialize, now: i64) -> Result<IdempotencyRow, Error> {
+    pub fn to_row(
+        &self,
+        answer: &impl Serialize,
+        now: TimestampMicros,
+    ) -> Result<IdempotencyRow, Error> {
         Ok(IdempotencyRow {
             holder: self.holder.clone(),
             target: self.target.clone(),

@@ -375,7 +375,7 @@ impl WriterContext {
         // With a clock that jumped, every response might look expired.
         if poller.forgot.elapsed() >= PURGE_INTERVAL && self.clock.fault().is_none() {
             poller.forgot = Instant::now();
-            if let Err(error) = self.store.purge_idempotency(self.clock.now() - RETENTION) {
+            if let Err(error) = self.store.purge_idempotency(self.clock.now().plus(-RETENTION)) {
                 tracing::warn!(error = %chain(&error),
                     "expired responses to idempotency keys were not deleted");
             }
@@ -497,7 +497,7 @@ impl WriterContext {
             Ordering::Relaxed,
         );
         self.statistics.transactions.fetch_add(1, Ordering::Relaxed);
-        self.statistics.last_write.store(last.recorded_at, Ordering::Relaxed);
+        self.statistics.last_write.store(last.recorded_at.get(), Ordering::Relaxed);
     }
 
     /// Writes one commit that is not a submission, after applying what other processes wrote.

@@ -11,7 +11,9 @@ use crate::auth::role::Role;
 use crate::clock::process_time;
 use crate::error::Error;
 use crate::sync::{Mutex, RwLock};
-use ledger::{ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, chain};
+use ledger::{
+    ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, TimestampMicros, chain,
+};
 use ledger::{RevisionNumber, verified::declarations_of};
 
 /// The use of a key is recorded at most once in this time, in microseconds.
@@ -96,9 +98,9 @@ impl CachedKeys {
 
 /// The last use of a key, and the last use that was recorded.
 struct LastUse {
-    at: i64,
+    at: TimestampMicros,
     address: Option<String>,
-    written: i64,
+    written: TimestampMicros,
 }
 
 impl ApiKeyCache {
@@ -342,7 +344,11 @@ impl ApiKeyCache {
             }
             None => drop(uses.insert(
                 id.to_owned(),
-                LastUse { at: now, address: address.map(ToOwned::to_owned), written: 0 },
+                LastUse {
+                    at: now,
+                    address: address.map(ToOwned::to_owned),
+                    written: TimestampMicros::default(),
+                },
             )),
         }
     }
@@ -353,7 +359,7 @@ impl ApiKeyCache {
         let now = process_time();
         let mut uses = self.uses.lock();
         let due = uses.iter_mut().filter(|(_, used)| {
-            used.at > used.written && (all || used.written + USE_INTERVAL <= now)
+            used.at > used.written && (all || used.written.plus(USE_INTERVAL) <= now)
         });
         let row = |(key, used): (&String, &mut LastUse)| {
             used.written = now.max(used.at);
@@ -423,13 +429,13 @@ mod tests {
     use crate::auth::api_keys::GeneratedKey;
 
     /// A row of the ledger with a key.
-    fn row(new: &GeneratedKey, revoked_at: Option<i64>) -> DeclarationRow {
+    fn row(new: &GeneratedKey, revoked_at: Option<TimestampMicros>) -> DeclarationRow {
         let document = KeyDocument {
             name: "n".to_owned(),
             role: Role::Reader,
             unit: None,
             holder: new.id.clone(),
-            created_at: 1,
+            created_at: TimestampMicros::new(1),
             expires_at: None,
             revoked_at,
             replaces: None,
@@ -449,7 +455,7 @@ mod tests {
     fn unknown_wrong_and_valid_keys_take_the_same_time_to_check() {
         let (right, revoked) = (GeneratedKey::new().unwrap(), GeneratedKey::new().unwrap());
         let api_keys = ApiKeyCache::default();
-        let rows = [row(&right, None), row(&revoked, Some(2))];
+        let rows = [row(&right, None), row(&revoked, Some(TimestampMicros::new(2)))];
         api_keys.begin(RevisionId::beginning(), rows.into_iter()).unwrap();
         let wrong = format!("ek_{}_{}", right.id, "0".repeat(52));
         for (key, expected) in [

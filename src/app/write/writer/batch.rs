@@ -24,7 +24,7 @@ use kpi::rules::RuleBook;
 use ledger::chain::{self as hash_chain, Hash};
 use ledger::{
     AppendOutcome, Commit, DeclarationVersion, IdempotencyRow, MeasureRow, ObservationRow, REPORT,
-    RevisionId, RevisionNumber, StoreError, SubmissionRow,
+    RevisionId, RevisionNumber, StoreError, SubmissionRow, TimestampMicros,
 };
 
 /// Most submissions, and most figures, in one transaction.
@@ -53,8 +53,8 @@ struct SubmissionBatch {
     book: Option<RuleBook>,
     /// The revision that the submissions were compared with.
     head: RevisionId,
-    /// When that revision was recorded, in microseconds since 1970.
-    newest: i64,
+    /// When that revision was recorded.
+    newest: TimestampMicros,
 }
 
 impl WriterContext {
@@ -373,7 +373,7 @@ impl SubmissionBatch {
     }
 
     /// Dates the commits and receipts, and makes the rows for idempotency keys.
-    fn date(&mut self, time: i64) {
+    fn date(&mut self, time: TimestampMicros) {
         self.commits.iter_mut().for_each(|commit| commit.recorded_at = time);
         self.keys.clear();
         for evaluated in &mut self.evaluated {
@@ -491,7 +491,7 @@ fn commit(
     submit: &QueuedSubmission,
     evaluation: &Evaluation,
     revision: RevisionNumber,
-    recorded_at: i64,
+    recorded_at: TimestampMicros,
 ) -> Commit {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let counts = evaluation.effect.counts;
