@@ -16,7 +16,7 @@ use egov_kpi::intake::csv::{CsvRows, RowOutcome};
 use indicatif::{HumanBytes, HumanCount};
 use kpi::catalogue::Catalogue;
 use kpi::change::{MeasureSeries, PeriodPoint};
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId, RevisionStamp};
 use kpi::measure::Measure;
 use kpi::observation::{MAX_OBSERVATIONS, ObservationIndex, ObservationParser};
 use kpi::period::Period;
@@ -94,7 +94,7 @@ impl Country {
                     month: figure.month,
                     written: figure.written,
                 },
-                1,
+                RevisionStamp::new(1),
             );
         }
         true

@@ -3,7 +3,7 @@
 
 use crate::memory::MemoryExhausted;
 use kpi::fault::Fault;
-use ledger::StoreError;
+use ledger::{RevisionNumber, StoreError};
 
 /// Why a use case failed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub enum Error {
     Unsettled,
     /// The requested revision has not been reached in time.
     #[error("revision {0} has not been reached yet; try again")]
-    Behind(i64),
+    Behind(RevisionNumber),
     /// The memory budget is exhausted.
     #[error(transparent)]
     Memory(#[from] MemoryExhausted),

@@ -462,7 +462,7 @@ mod tests {
     use super::*;
     use crate::intake::csv;
     use kpi::catalogue::Catalogue;
-    use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+    use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, RevisionStamp};
     use kpi::number::Statement;
     use kpi::observation::{ObservationParser, Submission};
     use kpi::rules::RuleBook;
@@ -507,7 +507,12 @@ mod tests {
                 month: figure.month,
                 written: figure.written,
             };
-            if decimals.is_some() { cube.set(&entry, 1) } else { cube.set_stated(&entry, 1) }
+            let first = RevisionStamp::new(1);
+            if decimals.is_some() {
+                cube.set(&entry, first)
+            } else {
+                cube.set_stated(&entry, first)
+            }
         }
         let view = CubeView { measures: &measures, cube: &cube, overlay: None };
         let standing = RuleBook::new(catalogue, &view).all(&ValueSource::new(units, view));

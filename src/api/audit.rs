@@ -75,7 +75,7 @@ query_params! {
 pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> HandlerResult {
     let params: AuditParams = read_query(&request)?;
     let query = AuditQuery {
-        after: params.cursor.map_or(params.after.0, |PageStart([last])| last),
+        after: params.cursor.map_or(params.after.0, PageStart::revision),
         kind: params.kind,
         actor: params.actor,
         key: params.key,
@@ -86,7 +86,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     };
     respond(&request, &context, &params.view, async |snapshot, stamp| {
         let page = context.compute(move || snapshot.audit(&query)).await?;
-        let next = page.next.map(|last| cursor(stamp, &[last]));
+        let next = page.next.map(|last| cursor(stamp, &[last.get()]));
         Ok(AuditLogPage::new(stamp, page.changes, next))
     })
     .await

@@ -12,6 +12,7 @@ use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{DryRun, RequestedView, StateParams, is_dry_run, query_params, read_query};
 use super::respond::{ResponseBody, TableContent, respond, respond_changed};
 use super::response_format::ResponseFormat;
+use crate::app::RevisionNumber;
 use crate::app::write::catalogue::{CatalogueChanged, NewCatalogue, parse};
 use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::{ResponseCell, ResponseTable};
@@ -26,7 +27,8 @@ use kpi::unit::LocalizedName;
 #[derive(Serialize, ToSchema)]
 struct CatalogueView {
     /// The revision of this state.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The version of the catalogue; send it with a `PUT` to detect changes made meanwhile.
@@ -65,7 +67,7 @@ struct CatalogueRecorded {
 
 impl CatalogueView {
     fn new(
-        (revision, revision_hash): (i64, String),
+        (revision, revision_hash): (RevisionNumber, String),
         version: i64,
         document: CatalogueDocument,
     ) -> Self {
@@ -103,7 +105,8 @@ impl CatalogueView {
 #[derive(Serialize, ToSchema)]
 struct IndicatorList {
     /// The revision of this state.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The indicators, in the order of the catalogue.
@@ -114,7 +117,8 @@ struct IndicatorList {
 #[derive(Serialize, ToSchema)]
 struct KpiList {
     /// The revision of this state.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The kpis, in the order of the catalogue.

@@ -15,6 +15,7 @@ use super::query::{
     DryRun, PageLimit, PageOffset, RequestedView, is_dry_run, query_params, read_query,
 };
 use super::respond::{respond, respond_changed, response_page};
+use crate::app::RevisionNumber;
 use crate::app::write::declarations::{
     DeclarationKind, DeclarationQuery, DeclarationsChanged, ListedDeclaration, parse,
 };
@@ -286,7 +287,8 @@ struct TargetsChanged {
     /// Whether this request, or the one that it repeats, made a revision.
     recorded: bool,
     /// The revision that contains the change.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The named targets that are in the ledger after the change.
@@ -382,7 +384,8 @@ struct AnnotationsChanged {
     /// Whether this request, or the one that it repeats, made a revision.
     recorded: bool,
     /// The revision that contains the change.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The named annotations that are in the ledger after the change.

@@ -10,6 +10,7 @@ use super::body::{ReceivedBody, of_shape, read_body, read_json};
 use super::context::ServiceContext;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{MinRevision, read_query, refuse_query};
+use crate::app::RevisionNumber;
 use crate::app::api_keys::{
     IssuedKey, KeyExpiry, KeyView, MAX_DAYS, NewKey, OVERLAP_DAYS, RevokedKey,
 };
@@ -20,7 +21,8 @@ use crate::auth::role::Role;
 #[derive(Serialize, ToSchema)]
 struct KeyList {
     /// The newest revision that changed an API key; 0 if no revision did.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The API keys, in order of creation.

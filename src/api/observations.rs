@@ -275,14 +275,7 @@ impl ObservationsParams {
             value_min,
             value_max,
             limit: self.limit.of(self.view.format),
-            after: self.cursor.as_ref().map(|PageStart([revision, unit, measure, month])| {
-                ObservationKey {
-                    revision: *revision,
-                    unit: *unit,
-                    measure: *measure,
-                    month: *month,
-                }
-            }),
+            after: self.cursor.as_ref().map(|PageStart(places)| ObservationKey::from(*places)),
         })
     }
 }
@@ -354,8 +347,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     let bytes = query.limit.saturating_mul(ROW);
     respond(&request, &context, &params.view, async |snapshot, stamp| {
         let page = context.compute_in(bytes, move || snapshot.figures(&query)).await?;
-        let next =
-            page.next.map(|key| cursor(stamp, &[key.revision, key.unit, key.measure, key.month]));
+        let next = page.next.map(|key| cursor(stamp, &<[i64; 4]>::from(key)));
         Ok(ObservationsPage::new(stamp, page.observations, next))
     })
     .await

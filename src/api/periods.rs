@@ -11,6 +11,7 @@ use super::idempotency::{IdempotencyHeader, idempotency_key};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{QueryNote, QueryReader, RequestedView, query_params, read_query};
 use super::respond::{TableContent, respond, respond_changed};
+use crate::app::RevisionNumber;
 use crate::app::write::periods::{ClosingChange, ClosingView, PeriodsChanged};
 use crate::render::sheet_plan::SheetPlan;
 use crate::render::table::{ResponseTable, cells};
@@ -20,7 +21,8 @@ use kpi::period::Period;
 #[derive(Serialize, ToSchema)]
 struct ClosedPeriodList {
     /// The revision of this state.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The closed months, or with `history` every closing and reopening.

@@ -260,7 +260,7 @@ impl ApiCall {
     }
 
     fn now(&self) -> i64 {
-        self.snapshot.clock().now() / 1000
+        self.snapshot.clock().now().get() / 1000
     }
 
     /// The selectors of `match[]`.

@@ -18,8 +18,9 @@ use super::entity_tag::newest_tag;
 use super::language::ResponseLanguage;
 use super::problem::Problem;
 use super::response_format::ResponseFormat;
-use crate::app::RevisionRef;
 use crate::app::snapshot::{AsOf, ReadConsistency};
+use crate::app::{RevisionNumber, RevisionRef};
+use crate::clock::TimestampMicros;
 use kpi::fault::{Fault, quoted};
 use kpi::measure::Measure;
 use kpi::period::{Month, Period, PeriodName, Step};
@@ -478,14 +479,14 @@ impl QueryValue for Measure {
     }
 }
 
-/// A time with its zone, in microseconds since 1970.
-pub struct QueryTime(pub i64);
+/// A time with its zone.
+pub struct QueryTime(pub TimestampMicros);
 
 impl QueryValue for QueryTime {
     fn parse(_name: &str, text: &str) -> Result<Self, String> {
         // In a query string a plus sign decodes to a space.
         chrono::DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
-            .map(|time| Self(time.timestamp_micros()))
+            .map(|time| Self(TimestampMicros::new(time.timestamp_micros())))
             .map_err(|_malformed| {
                 "expected a time such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
                     .to_owned()
@@ -508,12 +509,12 @@ impl QueryField for QueryNote {
 }
 
 /// The number of a revision. The list continues after it; 0 gives the whole list.
-pub struct AfterRevision(pub i64);
+pub struct AfterRevision(pub RevisionNumber);
 
 impl QueryField for AfterRevision {
     fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
-        let after = reader.optional(name).unwrap_or(0);
-        if after < 0 {
+        let after = reader.optional(name).map(RevisionNumber::new).unwrap_or_default();
+        if after < RevisionNumber::BEGINNING {
             reader.fault(name, "out_of_range", "must be a whole number of at least 0");
         }
         Some(Self(after))
@@ -752,6 +753,14 @@ impl<const DEFAULT: usize, const MOST: usize> QueryField for PageLimit<DEFAULT, 
 
 /// The start of a page, from the cursor that the previous page gave: a position of `N` numbers.
 pub struct PageStart<const N: usize>(pub [i64; N]);
+
+impl PageStart<1> {
+    /// The revision after which the page begins, where the list is one of revisions.
+    pub fn revision(self) -> RevisionNumber {
+        let Self([last]) = self;
+        RevisionNumber::new(last)
+    }
+}
 
 impl<const N: usize> QueryValue for PageStart<N> {
     const DESCRIPTION: &'static str = "next_cursor of the previous page";

@@ -190,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::api::point_text::choices::Choices;
+    use crate::app::RevisionNumber;
     use crate::app::read::fields::FieldSet;
     use kpi::catalogue::Direction;
     use kpi::number::Decimal64;
@@ -233,7 +234,7 @@ mod tests {
             let some = named.fold(FieldSet::NONE, |set, (_, field)| set.with(field));
             for fields in [some, FieldChoice::RANKING.default, known] {
                 let ranking = RankingView {
-                    revision: 7,
+                    revision: RevisionNumber::new(7),
                     revision_hash: choices.text(),
                     measure: choices.text(),
                     parent: choices.some(|_| ()).map(|()| choices.text()),

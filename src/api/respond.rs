@@ -132,7 +132,8 @@ macro_rules! response_page {
         #[derive(serde::Serialize, utoipa::ToSchema)]
         struct $name {
             /// The revision of this state.
-            revision: i64,
+            #[schema(value_type = i64)]
+            revision: $crate::app::RevisionNumber,
             /// The hash of that revision.
             revision_hash: String,
             $(#[$about])*
@@ -272,7 +273,7 @@ fn with_headers<'b>(
     tag: String,
 ) -> &'b mut HttpResponseBuilder {
     answer
-        .insert_header((REVISION, stamp.id().number))
+        .insert_header((REVISION, stamp.id().number.get()))
         .insert_header((REVISION_HASH, stamp.hash()))
         .insert_header((ETAG, tag))
         .insert_header((VARY, VARIES_BY))

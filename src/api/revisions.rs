@@ -69,12 +69,12 @@ pub async fn get_revisions(
 ) -> HandlerResult {
     let params: RevisionsParams = read_query(&request)?;
     let limit = params.limit.of(params.view.format);
-    let after = params.cursor.map_or(params.after.0, |PageStart([last])| last);
+    let after = params.cursor.map_or(params.after.0, PageStart::revision);
     respond(&request, &context, &params.view, async |snapshot, stamp| {
         let (_, revisions, more) =
             context.compute(move || snapshot.revisions(after, limit)).await?;
         let last = revisions.last().filter(|_| more);
-        let next_cursor = last.map(|last| cursor(stamp, &[last.revision]));
+        let next_cursor = last.map(|last| cursor(stamp, &[last.revision.get()]));
         Ok(RevisionsPage::new(stamp, revisions, next_cursor))
     })
     .await

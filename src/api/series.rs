@@ -21,6 +21,7 @@ use super::query::{
 };
 use super::respond::{TableContent, respond};
 use super::response_format::ResponseFormat;
+use crate::app::RevisionNumber;
 use crate::app::read::fields::{Field, FieldChoice, FieldSet};
 use crate::app::read::series::{
     MAX_MONTHS, MAX_POINTS, PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
@@ -49,7 +50,8 @@ const HEAVY: usize = 2_000;
 #[schema(as = SeriesPage)]
 struct SeriesTree {
     /// The revision that the whole response was computed from.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The `cursor` of the next page; null on the last page.
@@ -66,7 +68,8 @@ struct SeriesTree {
 #[derive(Serialize, ToSchema)]
 struct SeriesRows {
     /// The revision that the whole response was computed from.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The `cursor` of the next page; null on the last page.

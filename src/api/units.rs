@@ -15,6 +15,7 @@ use super::query::{
 };
 use super::respond::{WorkbookFile, respond, respond_changed, response_page};
 use super::response_format::WORKBOOK;
+use crate::app::RevisionNumber;
 use crate::app::write::units::{UnitsChanged, limited, parse};
 use crate::error::Error;
 use crate::intake::unit_table::{self, COLUMNS};
@@ -49,7 +50,8 @@ struct UnitsRecorded {
     /// Whether this request, or the one that it repeats, made a revision.
     recorded: bool,
     /// The revision of this state.
-    revision: i64,
+    #[schema(value_type = i64)]
+    revision: RevisionNumber,
     /// The hash of that revision.
     revision_hash: String,
     /// The listed units after the change.

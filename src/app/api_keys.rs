@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::periodic::PeriodicThread;
 use kpi::fault::{Fault, quoted};
 use kpi::text;
-use ledger::{Commit, DeclarationVersion, RevisionId, chain};
+use ledger::{Commit, DeclarationVersion, RevisionId, RevisionNumber, TimestampMicros, chain};
 
 /// Shortest content of the admin key file, in characters.
 const MIN_FILE: usize = 32;
@@ -68,7 +68,7 @@ pub struct KeyView {
 }
 
 impl KeyView {
-    fn new(id: &str, document: &KeyDocument, now: i64) -> Self {
+    fn new(id: &str, document: &KeyDocument, now: TimestampMicros) -> Self {
         Self {
             id: id.to_owned(),
             name: document.name.clone(),
@@ -91,7 +91,8 @@ pub struct IssuedKey {
     /// Whether this request made a revision.
     pub recorded: bool,
     /// The revision that contains the key.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The key itself. It is not stored and never shown again.
@@ -107,7 +108,8 @@ pub struct RevokedKey {
     /// Whether this request made a revision; false when the key was already revoked.
     pub recorded: bool,
     /// The revision that contains the revocation, or the current one.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The key's properties.
@@ -120,8 +122,8 @@ pub struct RevokedKey {
 pub enum KeyExpiry {
     /// At the end of this day, by the service's calendar.
     Day(NaiveDate),
-    /// At this time, in microseconds since 1970.
-    Time(i64),
+    /// At this time.
+    Time(TimestampMicros),
     /// This many days from now.
     Days(i64),
 }
@@ -141,7 +143,7 @@ impl std::str::FromStr for KeyExpiry {
             return Ok(Self::Day(day));
         }
         match DateTime::parse_from_rfc3339(text) {
-            Ok(time) => Ok(Self::Time(time.timestamp_micros())),
+            Ok(time) => Ok(Self::Time(TimestampMicros::new(time.timestamp_micros()))),
             Err(_malformed) => Err("the expiry must be a day such as 2027-06-30, a time such as \
                 2027-06-30T17:00:00Z, or a number of days such as 90d"
                 .to_owned()),
@@ -150,11 +152,11 @@ impl std::str::FromStr for KeyExpiry {
 }
 
 impl KeyExpiry {
-    fn time(self, calendar: Calendar, now: i64) -> i64 {
+    fn time(self, calendar: Calendar, now: TimestampMicros) -> TimestampMicros {
         match self {
             Self::Day(day) => calendar.end_of(day),
             Self::Time(time) => time,
-            Self::Days(days) => now.saturating_add(days.saturating_mul(DAY)),
+            Self::Days(days) => now.plus(days.saturating_mul(DAY)),
         }
     }
 }
@@ -341,12 +343,12 @@ impl App {
 #[derive(Serialize, Deserialize)]
 struct KeysChanged {
     recorded: bool,
-    revision: i64,
+    revision: RevisionNumber,
     revision_hash: String,
 }
 
 impl WriteResponse for KeysChanged {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 
@@ -440,7 +442,7 @@ fn plan_rotation(
         return Err(too_many_keys());
     }
     // By default the new key is valid as long as the old one was, counted from now.
-    let lived = before.expires_at.map(|end| now.saturating_add(end - before.created_at));
+    let lived = before.expires_at.map(|end| now.plus(end.since(before.created_at)));
     let expires_at =
         expires.map(|expires| check_expiry(expires, state, now)).transpose()?.or(lived);
     let document = KeyDocument {
@@ -450,7 +452,7 @@ fn plan_rotation(
         hash: ApiKeyCache::hash(key),
         ..before.clone()
     };
-    let end = now.saturating_add(overlap_days.clamp(0, MAX_DAYS).saturating_mul(DAY));
+    let end = now.plus(overlap_days.clamp(0, MAX_DAYS).saturating_mul(DAY));
     before.expires_at = Some(before.expires_at.map_or(end, |known| known.min(end)));
     Ok((
         ChangedKey { id: id.to_owned(), document: document.clone() },
@@ -567,9 +569,13 @@ fn conflict(detail: String) -> Error {
     Error::Conflict { detail, obstacles: Vec::new() }
 }
 
-fn check_expiry(expires: KeyExpiry, state: &State, now: i64) -> Result<i64, Error> {
+fn check_expiry(
+    expires: KeyExpiry,
+    state: &State,
+    now: TimestampMicros,
+) -> Result<TimestampMicros, Error> {
     let end = expires.time(state.calendar, now);
-    if end <= now || end > now.saturating_add(MAX_DAYS.saturating_mul(DAY)) {
+    if end <= now || end > now.plus(MAX_DAYS.saturating_mul(DAY)) {
         return Err(Error::fault(
             "/expires_at",
             "out_of_range",
@@ -580,7 +586,11 @@ fn check_expiry(expires: KeyExpiry, state: &State, now: i64) -> Result<i64, Erro
 }
 
 /// Validates a new key: all errors, or the time at which it expires.
-fn validate_new_key(state: &State, new: &NewKey, now: i64) -> Result<Option<i64>, Error> {
+fn validate_new_key(
+    state: &State,
+    new: &NewKey,
+    now: TimestampMicros,
+) -> Result<Option<TimestampMicros>, Error> {
     let mut faults = Vec::new();
     let length = new.name.trim().chars().count();
     if !(1..=MAX_NAME).contains(&length) || text::is_blank(&new.name) {
@@ -636,13 +646,16 @@ mod tests {
         );
         assert_eq!("90d".parse(), Ok(KeyExpiry::Days(90)));
         assert_eq!("1".parse(), Ok(KeyExpiry::Days(1)));
-        assert_eq!("1970-01-01T00:00:01Z".parse(), Ok(KeyExpiry::Time(1_000_000)));
+        assert_eq!(
+            "1970-01-01T00:00:01Z".parse(),
+            Ok(KeyExpiry::Time(TimestampMicros::new(1_000_000)))
+        );
         for wrong in ["0", "-1d", "3661d", "", "tomorrow", "2027-02-30"] {
             assert!(wrong.parse::<KeyExpiry>().is_err(), "{wrong}");
         }
         // A day ends by the service's calendar: 24:00 in Vietnam.
         let end = KeyExpiry::Day(NaiveDate::from_ymd_opt(2027, 6, 30).unwrap())
-            .time(Calendar::default(), 0);
+            .time(Calendar::default(), TimestampMicros::default());
         assert_eq!(time_text(end), "2027-06-30T17:00:00.000000Z");
     }
 }

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use ledger::{RevisionNumber, TimestampMicros};
 use serde::{Deserialize, Serialize};
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
@@ -60,9 +61,9 @@ pub struct ArchiveManifest {
     /// The version of the format.
     pub version: u64,
     /// The newest revision; 0 for an empty ledger.
-    pub revision: i64,
-    /// When that revision was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    pub revision: RevisionNumber,
+    /// When that revision was recorded.
+    pub recorded_at: TimestampMicros,
     /// That revision's hash.
     pub hash: String,
     /// Number of rows of each table, without its header.

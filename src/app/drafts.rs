@@ -4,7 +4,7 @@ use super::App;
 use super::lookup::ask;
 use crate::clock::process_time;
 use crate::error::Error;
-use ledger::{DraftRow, PageChange};
+use ledger::{DraftRow, PageChange, TimestampMicros};
 
 /// Time for which a draft is kept, in microseconds.
 pub(super) const RETENTION: i64 = 30 * 24 * 3_600 * 1_000_000;
@@ -12,20 +12,24 @@ pub(super) const RETENTION: i64 = 30 * 24 * 3_600 * 1_000_000;
 pub const MAX_DRAFT: usize = 24 << 20;
 
 impl App {
-    /// A draft of somebody, and when it was saved, in microseconds since 1970.
+    /// A draft of somebody, and when it was saved.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn draft(&self, holder: &str, code: &str) -> Result<Option<(String, i64)>, Error> {
+    pub async fn draft(
+        &self,
+        holder: &str,
+        code: &str,
+    ) -> Result<Option<(String, TimestampMicros)>, Error> {
         let (holder, code) = (holder.to_owned(), code.to_owned());
         let found =
             ask(self.store(), move |store| store.draft(&holder, &code).map_err(Error::from));
-        let lasts = |row: &DraftRow| process_time() - row.saved_at < RETENTION;
+        let lasts = |row: &DraftRow| process_time().since(row.saved_at) < RETENTION;
         Ok(found.await?.filter(lasts).map(|row| (row.document, row.saved_at)))
     }
 
     /// Saves a draft, which replaces the one with its code. The 20 newest of a person are kept, for
-    /// 30 days. Returns when it was saved, in microseconds since 1970.
+    /// 30 days. Returns when it was saved.
     ///
     /// # Errors
     /// [`Error::TooLarge`] above [`MAX_DRAFT`], and those of the store.
@@ -34,7 +38,7 @@ impl App {
         holder: &str,
         code: &str,
         document: String,
-    ) -> Result<i64, Error> {
+    ) -> Result<TimestampMicros, Error> {
         if document.len() > MAX_DRAFT {
             return Err(Error::TooLarge(format!("a draft has at most {MAX_DRAFT} bytes")));
         }

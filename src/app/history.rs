@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use imbl::Vector;
 
 use crate::sync::Mutex;
+use ledger::RevisionNumber;
 use ledger::chain::Hash;
 use ledger::{RevisionId, RevisionRef};
 
@@ -29,25 +30,25 @@ pub(super) struct LedgerHistory {
 #[derive(Clone)]
 pub(super) struct LostRevisions {
     /// The last revision that both histories have in common; 0 when they have none.
-    pub common: i64,
+    pub common: RevisionNumber,
     /// The hashes of the revisions after it, in order.
     pub hashes: Vector<Hash>,
 }
 
 impl LostRevisions {
-    fn id(&self, number: i64) -> Option<RevisionId> {
-        let place = number.checked_sub(self.common)?.checked_sub(1)?;
+    fn id(&self, number: RevisionNumber) -> Option<RevisionId> {
+        let place = number.since(self.common).checked_sub(1)?;
         Some(RevisionId { number, hash: *self.hashes.get(usize::try_from(place).ok()?)? })
     }
 
     /// The first lost revision.
     pub fn first(&self) -> Option<RevisionId> {
-        self.id(self.common.saturating_add(1))
+        self.id(self.common.next())
     }
 
     /// The last lost revision.
     pub fn last(&self) -> Option<RevisionId> {
-        self.id(self.common.saturating_add(i64::try_from(self.hashes.len()).ok()?))
+        self.id(self.common.plus(i64::try_from(self.hashes.len()).ok()?))
     }
 }
 
@@ -108,7 +109,7 @@ impl LedgerHistory {
             && let Some(surplus) = only.hashes.len().checked_sub(MAX_REMEMBERED)
         {
             only.hashes = only.hashes.skip(surplus);
-            only.common = only.common.saturating_add(i64::try_from(surplus).unwrap_or(i64::MAX));
+            only.common = only.common.plus(i64::try_from(surplus).unwrap_or(i64::MAX));
         }
     }
 
@@ -135,6 +136,7 @@ mod tests {
     use super::*;
 
     fn lost(common: i64, count: usize, mark: u8) -> LostRevisions {
+        let common = RevisionNumber::new(common);
         LostRevisions { common, hashes: (0..count).map(|_| [mark; 32]).collect() }
     }
 
@@ -143,7 +145,7 @@ mod tests {
         let history = LedgerHistory::default();
         history.remember(lost(4, 2, 0xaa));
         history.remember(lost(3, 1, 0xbb));
-        let find = |text: &str| history.find_lost(&text.parse().unwrap()).map(|id| id.number);
+        let find = |text: &str| history.find_lost(&text.parse().unwrap()).map(|id| id.number.get());
         assert_eq!(find("5-aaaaaaaa"), Some(5));
         assert_eq!(find("6-aaaaaaaa"), Some(6));
         assert_eq!(find("4-bbbbbbbb"), Some(4));

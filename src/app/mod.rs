@@ -40,7 +40,7 @@ use crate::sync::Mutex;
 use current::CurrentState;
 pub use history::HistoryChanges;
 use ledger::Store;
-pub use ledger::{MalformedRevision, RevisionId, RevisionRef};
+pub use ledger::{MalformedRevision, RevisionId, RevisionNumber, RevisionRef};
 use state::State;
 pub use write::writer::WriterStatistics;
 use write::{catalogue, units, writer};
@@ -87,7 +87,7 @@ fn load_started(store: &Store, clock: &Clock) -> Result<State, Error> {
     let deadline = Instant::now() + FIRST_REVISION_TIMEOUT;
     loop {
         let loaded = State::load(store, clock.calendar())?;
-        if loaded.revision > 0 || !store.had_tables() {
+        if loaded.revision > RevisionNumber::BEGINNING || !store.had_tables() {
             return Ok(loaded);
         }
         if Instant::now() >= deadline {
@@ -252,10 +252,12 @@ impl App {
 }
 
 /// Logs rows of the database that the hash chain does not cover. They are ignored.
-fn warn_about_strays(store: &Store, head: i64) {
+fn warn_about_strays(store: &Store, head: RevisionNumber) {
     for stray in store.strays(head).unwrap_or_default() {
         // Another process may have written since the head was read.
-        if stray.revision < 1 || store.head().is_ok_and(|newest| newest.revision < stray.revision) {
+        if stray.revision < RevisionNumber::FIRST
+            || store.head().is_ok_and(|newest| newest.revision < stray.revision)
+        {
             tracing::error!(
                 "the hash chain does not cover some rows, which are ignored: {stray}; `egov-kpi \
                  verify` names all of them"
@@ -268,7 +270,7 @@ fn warn_about_strays(store: &Store, head: i64) {
 /// also where a program ended between the two.
 fn seed(state: &CurrentState, writer: &writer::WriterHandle) -> Result<(), Error> {
     let by = || Identity::command("seed");
-    if state.snapshot().revision == 0 {
+    if state.snapshot().revision == RevisionNumber::BEGINNING {
         writer
             .put_catalogue(
                 catalogue::NewCatalogue {
@@ -281,7 +283,7 @@ fn seed(state: &CurrentState, writer: &writer::WriterHandle) -> Result<(), Error
             )
             .wait()?;
     }
-    if state.snapshot().revision == 1 && state.snapshot().units.is_empty() {
+    if state.snapshot().revision == RevisionNumber::FIRST && state.snapshot().units.is_empty() {
         writer.put_units(units::shipped()?, by(), false, None).wait()?;
     }
     Ok(())

@@ -37,7 +37,7 @@ use kpi::fault::{Fault, quoted};
 use kpi::observation::{FoundObservation, SubmissionCounts};
 use kpi::period::{Period, Step};
 use kpi::unit::UnitPosition;
-use ledger::{Store, chain};
+use ledger::{RevisionNumber, Store, TimestampMicros, chain};
 pub use lexicons::{LexiconCache, usable};
 use places::CharacterPlaces;
 use stored_report::{StoredFigure, StoredReport, StoredUnclaimed};
@@ -399,9 +399,10 @@ impl App {
         let (store, Some(id)) = (self.store().clone(), given.answer.submission) else {
             return Ok(None);
         };
-        let view = crate::sync::blocking(move || RecordedReport::find(&store, &id, i64::MAX))
-            .await
-            .map_err(|_e| Error::Busy(super::lookup::stopping()))??;
+        let view =
+            crate::sync::blocking(move || RecordedReport::find(&store, &id, RevisionNumber::END))
+                .await
+                .map_err(|_e| Error::Busy(super::lookup::stopping()))??;
         Ok(Some(view.view()))
     }
 }
@@ -541,16 +542,16 @@ fn resolve_unit_and_period(
 struct RecordedReport {
     stored: StoredReport,
     submission: String,
-    revision: i64,
+    revision: RevisionNumber,
     revision_hash: Option<String>,
-    recorded_at: i64,
+    recorded_at: TimestampMicros,
     counts: SubmissionCounts,
     findings: Vec<FindingView>,
 }
 
 impl RecordedReport {
     /// The report that a submission was read from, if its revision is at most `up_to`.
-    fn find(store: &Store, id: &str, up_to: i64) -> Result<Self, Error> {
+    fn find(store: &Store, id: &str, up_to: RevisionNumber) -> Result<Self, Error> {
         let record = find(store, id)?;
         if record.revision.revision > up_to {
             return Err(unknown(id));
@@ -615,7 +616,7 @@ impl Snapshot {
     }
 
     /// The newest revision that the response may use; another instance may have just recorded one.
-    fn last_revision(&self) -> i64 {
-        if self.is_past() { self.state().revision } else { i64::MAX }
+    fn last_revision(&self) -> RevisionNumber {
+        if self.is_past() { self.state().revision } else { RevisionNumber::END }
     }
 }

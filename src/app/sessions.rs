@@ -20,9 +20,9 @@ impl App {
         let (cookie, now) = (SessionCookie::new()?, process_time());
         let row = cookie.begin(key, now)?;
         let purge = PageChange::Purge {
-            unused_since: now - IDLE_LIMIT,
-            begun_before: now - AGE_LIMIT,
-            saved_before: now - drafts::RETENTION,
+            unused_since: now.plus(-IDLE_LIMIT),
+            begun_before: now.plus(-AGE_LIMIT),
+            saved_before: now.plus(-drafts::RETENTION),
         };
         ask(self.store(), move |store| {
             store.change_pages(&purge)?;

@@ -16,7 +16,9 @@ use crate::memory::{MemoryBudget, MemoryKind, MemoryOwner, MemoryPermit};
 use crate::sync::Mutex;
 use kpi::geography::Geography;
 use kpi::period::Month;
-use ledger::{LedgerHead, RevisionId, RevisionRef, Store, StoreError, chain};
+use ledger::{
+    LedgerHead, RevisionId, RevisionNumber, RevisionRef, Store, StoreError, TimestampMicros, chain,
+};
 
 /// How long a read waits for a revision that another instance has written.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +35,8 @@ const PAST_STATE_OVERHEAD: usize = 4 << 20;
 pub enum AsOf {
     /// The state right after this revision.
     Revision(RevisionRef),
-    /// The state at this time, in microseconds since 1970.
-    Time(i64),
+    /// The state at this time.
+    Time(TimestampMicros),
 }
 
 impl std::str::FromStr for AsOf {
@@ -52,7 +54,7 @@ impl std::str::FromStr for AsOf {
         }
         // A plus sign in a query string has been decoded to a space.
         match DateTime::parse_from_rfc3339(&text.replace(' ', "+")) {
-            Ok(time) => Ok(Self::Time(time.timestamp_micros())),
+            Ok(time) => Ok(Self::Time(TimestampMicros::new(time.timestamp_micros()))),
             Err(_malformed) => Err(
                 "a revision such as 12, or 12-9f3a5b7c with the beginning of its hash, or a time \
                  such as 2021-11-05T00:00:00Z or 2021-11-05T07:00:00%2B07:00"
@@ -254,7 +256,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Behind`] when that takes more than 5 seconds.
-    pub async fn wait_for_revision(&self, revision: i64) -> Result<(), Error> {
+    pub async fn wait_for_revision(&self, revision: RevisionNumber) -> Result<(), Error> {
         let mut revisions = self.inner.writer.revisions();
         let reached =
             tokio::time::timeout(WAIT_TIMEOUT, revisions.wait_for(|reached| *reached >= revision))
@@ -275,13 +277,12 @@ impl App {
         Ok(newest > seen)
     }
 
-    /// Waits until no instance can record a revision dated `time` (microseconds since 1970) or
-    /// earlier any more. A time that is more than [`MAX_JUMP`] ahead means now, and is not waited
-    /// for.
+    /// Waits until no instance can record a revision dated `time` or earlier any more. A time
+    /// that is more than [`MAX_JUMP`] ahead means now, and is not waited for.
     ///
     /// # Errors
     /// [`Error::NotSettled`] when that takes too long, and those of the store.
-    pub async fn wait_until_settled(&self, time: i64) -> Result<(), Error> {
+    pub async fn wait_until_settled(&self, time: TimestampMicros) -> Result<(), Error> {
         let settling = async {
             while !self.is_settled(time) {
                 let left = {
@@ -304,13 +305,13 @@ impl App {
     }
 
     /// Whether all further revisions are known to be dated later, without a query to the ledger.
-    fn is_settled(&self, time: i64) -> bool {
+    fn is_settled(&self, time: TimestampMicros) -> bool {
         time < self.clock().answered() || time < self.state().recorded_at
     }
 
     /// How long to wait before checking again whether a time is settled; `None` when it is. Blocks
     /// on the store.
-    fn time_until_settled(&self, time: i64) -> Result<Option<Duration>, Error> {
+    fn time_until_settled(&self, time: TimestampMicros) -> Result<Option<Duration>, Error> {
         if self.is_settled(time) {
             return Ok(None);
         }
@@ -320,11 +321,11 @@ impl App {
             }
             let now = self.clock().read(server_time)?.time;
             // A time that is only slightly ahead may come from a client with a fast clock.
-            let means_now = time.saturating_sub(now) > MAX_JUMP;
+            let means_now = time.since(now) > MAX_JUMP;
             if time < now || means_now || self.clock().is_set_by_hand() {
                 // The newest revision may be dated in the future, and a request may name exactly
                 // that date.
-                let own_date = time.saturating_add(1);
+                let own_date = time.plus(1);
                 self.clock().note_answered(if time == head.recorded_at {
                     now.max(own_date)
                 } else {
@@ -332,7 +333,7 @@ impl App {
                 });
                 return Ok(None);
             }
-            Ok(Some(time.saturating_sub(now)))
+            Ok(Some(time.since(now)))
         })?;
         let left = left.map_err(StoreError::Clock)?;
         Ok(left.map(|left| {
@@ -342,7 +343,7 @@ impl App {
 
     /// The newest revision that reads see.
     #[must_use]
-    pub fn revision(&self) -> i64 {
+    pub fn revision(&self) -> RevisionNumber {
         *self.inner.writer.revisions().borrow()
     }
 
@@ -352,7 +353,7 @@ impl App {
 
     /// A past state: made of the current one where nothing but figures changed since, otherwise
     /// loaded from the ledger.
-    fn state_at(&self, id: RevisionId, recorded_at: i64) -> Result<Arc<State>, Error> {
+    fn state_at(&self, id: RevisionId, recorded_at: TimestampMicros) -> Result<Arc<State>, Error> {
         let current = self.state();
         if current.id() == id {
             return Ok(current);
@@ -377,14 +378,18 @@ impl App {
     }
 
     /// Number and hash of a revision as the ledger has it now.
-    fn stored_id(&self, number: i64) -> Result<Option<RevisionId>, Error> {
+    fn stored_id(&self, number: RevisionNumber) -> Result<Option<RevisionId>, Error> {
         let row = self.store().revision(number)?;
         Ok(row.and_then(|row| chain::read(&row.hash?)).map(|hash| RevisionId { number, hash }))
     }
 
     /// Loads a past state with memory taken for it beforehand. It is at most as large as the
     /// current one, because nothing is deleted.
-    fn load(&self, id: RevisionId, recorded_at: i64) -> Result<(Arc<State>, MemoryPermit), Error> {
+    fn load(
+        &self,
+        id: RevisionId,
+        recorded_at: TimestampMicros,
+    ) -> Result<(Arc<State>, MemoryPermit), Error> {
         static NONE: LazyLock<MemoryBudget> = LazyLock::new(MemoryBudget::unlimited);
         let memory = self.inner.memory.get().unwrap_or(&NONE);
         let bytes = self.state().cube.bytes().saturating_add(PAST_STATE_OVERHEAD);
@@ -403,7 +408,9 @@ impl App {
     pub fn past_snapshot(&self, as_of: AsOf) -> Result<Snapshot, Error> {
         let (head, time) = match as_of {
             AsOf::Time(time) => (self.store().head_at(time)?, time),
-            AsOf::Revision(named) if named.number == 0 => (LedgerHead::default(), 0),
+            AsOf::Revision(named) if named.number == RevisionNumber::BEGINNING => {
+                (LedgerHead::default(), TimestampMicros::default())
+            }
             AsOf::Revision(named) => {
                 let Some(row) = self.store().revision(named.number)? else {
                     if let Some(lost) = self.inner.history.find_lost(&named) {
@@ -435,8 +442,8 @@ impl App {
     }
 
     /// Number and hash of a revision of the ledger.
-    fn id_of(&self, number: i64) -> Result<RevisionId, Error> {
-        if number == 0 {
+    fn id_of(&self, number: RevisionNumber) -> Result<RevisionId, Error> {
+        if number == RevisionNumber::BEGINNING {
             return Ok(RevisionId::beginning());
         }
         let hash = self.store().revision(number)?.and_then(|row| chain::read(&row.hash?));
@@ -445,7 +452,11 @@ impl App {
 
     /// The state at a revision, from the loaded ones or from the ledger. Concurrent requests load
     /// it once.
-    fn load_past_state(&self, id: RevisionId, recorded_at: i64) -> Result<Arc<State>, Error> {
+    fn load_past_state(
+        &self,
+        id: RevisionId,
+        recorded_at: TimestampMicros,
+    ) -> Result<Arc<State>, Error> {
         let past = {
             let mut pasts = self.inner.pasts.lock();
             let found =

@@ -7,12 +7,12 @@ use std::sync::{Arc, OnceLock};
 use self::documents::{ClosedMonths, DeclarationSet, LedgerConfig, LedgerDocuments, corrupt};
 use imbl::Vector;
 
-use crate::app::stored::{measure_of, month_of, stored_measure, unit_of};
+use crate::app::stored::{measure_of, month_of, stamp_of, stored_measure, unit_of};
 use crate::clock::{Calendar, Clock};
 use crate::error::Error;
 use kpi::annotation::{AnnotationDocument, AnnotationIndex};
 use kpi::catalogue::Catalogue;
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId, RevisionStamp};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
@@ -23,7 +23,10 @@ use kpi::target::TargetIndex;
 use kpi::unit::{Unit, UnitForest, UnitPosition, UnitRange};
 use kpi::value::ValueSource;
 use ledger::chain::{self, Hash};
-use ledger::{Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, Store, StoreError};
+use ledger::{
+    Commit, LedgerHead, MeasureRow, ObservationRow, RevisionId, RevisionNumber, Store, StoreError,
+    TimestampMicros,
+};
 
 /// Months with figures that are compared to find the newest one that is whole, and months that are
 /// searched for them.
@@ -68,9 +71,9 @@ pub struct State {
     /// The calendar: where days and months begin.
     pub calendar: Calendar,
     /// The newest revision that it contains.
-    pub revision: i64,
-    /// When that revision was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    pub revision: RevisionNumber,
+    /// When that revision was recorded.
+    pub recorded_at: TimestampMicros,
     /// The documents that revisions wrote besides figures, as of this revision.
     pub documents: Arc<LedgerDocuments>,
     /// The catalogue.
@@ -87,8 +90,8 @@ pub struct State {
     pub targets: Arc<TargetIndex>,
     /// The annotations beside figures.
     pub annotations: Arc<AnnotationIndex>,
-    /// When each revision was recorded, in microseconds since 1970, beginning with revision 1.
-    pub times: Vector<i64>,
+    /// When each revision was recorded, beginning with revision 1.
+    pub times: Vector<TimestampMicros>,
     /// The hash of each revision, verified against what the revision wrote, beginning with revision
     /// 1.
     pub hashes: Vector<Hash>,
@@ -103,7 +106,7 @@ pub struct State {
     /// The findings of the figures, once they are needed.
     standing: OnceLock<CurrentFindings>,
     /// For each measure, the revision that first named it.
-    numbered: Vector<i64>,
+    numbered: Vector<RevisionNumber>,
 }
 
 /// External changes: revisions that another process wrote, read and verified against the hash
@@ -195,12 +198,13 @@ impl State {
             numbered: Vector::new(),
         };
         state.set_declarations(declared.declarations);
-        let mut measures: Vec<(i64, MeasureRow)> = foundation
+        let mut measures: Vec<(RevisionNumber, MeasureRow)> = foundation
             .iter()
             .flat_map(|commit| commit.new_measures.iter().map(|row| (commit.revision, row.clone())))
             .collect();
         measures.sort_unstable_by_key(|(_, row)| row.id);
-        let (revisions, measures): (Vec<i64>, Vec<MeasureRow>) = measures.into_iter().unzip();
+        let (revisions, measures): (Vec<RevisionNumber>, Vec<MeasureRow>) =
+            measures.into_iter().unzip();
         state.numbered.extend(revisions);
         state.number(measures)?;
         // The hashes were read in another transaction than the figures.
@@ -221,13 +225,13 @@ impl State {
     /// `None` for a revision of another history, before the last change of the catalogue, the
     /// units, the closed months and what else is declared, and when too much was replaced since.
     #[must_use]
-    pub fn rewound(&self, id: RevisionId, recorded_at: i64) -> Option<Self> {
+    pub fn rewound(&self, id: RevisionId, recorded_at: TimestampMicros) -> Option<Self> {
         if id.number < self.documents.changed_at() || self.id_of(id.number) != Some(id) {
             return None;
         }
         let known = self.numbered.iter().take_while(|revision| **revision <= id.number).count();
-        let (cube, places) = self.cube.rewound(u32::try_from(id.number).ok()?, known)?;
-        let length = usize::try_from(id.number).ok()?;
+        let (cube, places) = self.cube.rewound(stamp_of(id.number)?, known)?;
+        let length = usize::try_from(id.number.get()).ok()?;
         let mut state = Self {
             revision: id.number,
             recorded_at,
@@ -321,20 +325,17 @@ impl State {
 
     /// Number and hash of a revision up to the state's own; `None` for others.
     #[must_use]
-    pub fn id_of(&self, revision: i64) -> Option<RevisionId> {
-        if revision == 0 {
+    pub fn id_of(&self, revision: RevisionNumber) -> Option<RevisionId> {
+        if revision == RevisionNumber::BEGINNING {
             return Some(RevisionId::beginning());
         }
-        Some(RevisionId {
-            number: revision,
-            hash: *self.hashes.get(usize::try_from(revision.checked_sub(1)?).ok()?)?,
-        })
+        Some(RevisionId { number: revision, hash: *self.hashes.get(revision.place()?)? })
     }
 
-    /// When a revision was recorded, in microseconds since 1970.
+    /// When a revision was recorded.
     #[must_use]
-    pub fn time_of(&self, revision: u32) -> Option<i64> {
-        self.times.get(usize::try_from(revision.checked_sub(1)?).ok()?).copied()
+    pub fn time_of(&self, revision: RevisionNumber) -> Option<TimestampMicros> {
+        self.times.get(revision.place()?).copied()
     }
 
     /// The position of a unit.
@@ -512,8 +513,8 @@ impl State {
     }
 
     /// Puts one figure into the cube; `decimals` is `None` for a stated rate.
-    pub fn put(&mut self, entry: &CubeEntry, decimals: Option<u32>, revision: i64) {
-        let stamp = u32::try_from(revision).unwrap_or(u32::MAX);
+    pub fn put(&mut self, entry: &CubeEntry, decimals: Option<u32>, revision: RevisionNumber) {
+        let stamp = stamp_of(revision).unwrap_or(RevisionStamp::new(u32::MAX));
         match decimals {
             Some(_) => {
                 self.roll_ups.forget(&self.units, (entry.measure, entry.unit, entry.month));

@@ -5,6 +5,7 @@ mod computed;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use ledger::RevisionNumber;
 
 use super::snapshot::Snapshot;
 use super::state::State;
@@ -34,7 +35,7 @@ pub struct ReportingForm {
     /// The month.
     pub month: Month,
     /// The revision that the figures in the form come from.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The last day on which the figures are on time, if any is due.
     pub deadline: Option<NaiveDate>,
     /// The groups of rows: one for each system, stated rates last.

@@ -9,6 +9,7 @@ use crate::auth::api_keys::document::KeyState;
 use crate::clock::process_time;
 use crate::error::Error;
 use crate::periodic::{PeriodicThread, Tick};
+use ledger::RevisionNumber;
 
 /// The interval, and how soon it is looked at first.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ pub struct UpkeepStatus {
     /// When the newest backup was begun, 0 when the folder has none; absent without a folder.
     pub backup_at: Option<i64>,
     /// The revision of the last witness line, 0 for an empty file; absent without a witness file.
-    pub witnessed: Option<i64>,
+    pub witnessed: Option<RevisionNumber>,
     /// When the next key ends; absent when no active key does.
     pub key_ends_at: Option<i64>,
 }
@@ -64,7 +65,7 @@ impl App {
             disk_free: self.store().folder().and_then(free_bytes),
             backup_at: backups.map(newest_backup),
             witnessed: witness_file.map(last_witnessed),
-            key_ends_at: ends.into_iter().flatten().min().map(|end| end / SECOND),
+            key_ends_at: ends.into_iter().flatten().min().map(|end| end.get() / SECOND),
         };
         *self.inner.upkeep.lock() = found;
     }
@@ -87,12 +88,12 @@ fn newest_backup(folder: &Path) -> i64 {
 }
 
 /// The revision of the last line of a witness file.
-fn last_witnessed(file: &Path) -> i64 {
+fn last_witnessed(file: &Path) -> RevisionNumber {
     match super::witness::last_revision(file) {
-        Ok(revision) => revision.unwrap_or(0),
+        Ok(revision) => revision.unwrap_or_default(),
         Err(error) => {
             tracing::warn!(%error, "the witness file cannot be read");
-            0
+            RevisionNumber::BEGINNING
         }
     }
 }

@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use super::App;
 use crate::clock::time_text;
 use crate::error::{Error, chain};
-use ledger::verified::check_chain;
+use ledger::{RevisionNumber, TimestampMicros, verified::check_chain};
 use ledger::{Store, StoreError, chain as hashes};
 
 /// Size in bytes after which the file is renamed to its name with `.1`, replacing the previous one.
@@ -37,7 +37,7 @@ pub fn line(store: &Store) -> Result<String, Error> {
     Ok(text(newest.number, &hashes::digits(&newest.hash), row.recorded_at))
 }
 
-fn text(revision: i64, hash: &str, recorded_at: i64) -> String {
+fn text(revision: RevisionNumber, hash: &str, recorded_at: TimestampMicros) -> String {
     format!("egov-kpi revision {revision} hash {hash} recorded {}", time_text(recorded_at))
 }
 
@@ -58,7 +58,8 @@ pub fn check(store: &Store, line: &str) -> Result<Option<String>, Error> {
     let ["egov-kpi", "revision", number, "hash", hash, "recorded", time] = words.as_slice() else {
         return Err(malformed());
     };
-    let number: i64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(malformed)?;
+    let number = number.parse().ok().map(RevisionNumber::new);
+    let number = number.filter(|number| *number >= RevisionNumber::FIRST).ok_or_else(malformed)?;
     if hash.len() != DIGITS || hashes::read(hash).is_none() {
         return Err(malformed());
     }
@@ -110,9 +111,9 @@ impl App {
         let (stop, mut stopped) = tokio::sync::oneshot::channel();
         let (app, mut revisions) = (self.clone(), self.inner.writer.revisions());
         let run = move || {
-            let (mut failing, mut written, mut more) = (false, 0, true);
+            let (mut failing, mut written, mut more) = (false, RevisionNumber::BEGINNING, true);
             while more {
-                if written > 0 {
+                if written > RevisionNumber::BEGINNING {
                     more = runtime.block_on(async {
                         tokio::select! {
                             changed = revisions.changed() => changed.is_ok(),
@@ -151,14 +152,15 @@ impl App {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn last_revision(path: &Path) -> std::io::Result<Option<i64>> {
+pub fn last_revision(path: &Path) -> std::io::Result<Option<RevisionNumber>> {
     let mut file = File::open(path)?;
     let from = file.metadata()?.len().saturating_sub(LAST_LINES);
     file.seek(SeekFrom::Start(from))?;
     let mut end = Vec::new();
     file.take(LAST_LINES).read_to_end(&mut end)?;
     let end = String::from_utf8_lossy(&end);
-    let revision = |line: &str| line.split_whitespace().nth(2)?.parse().ok();
+    let revision =
+        |line: &str| line.split_whitespace().nth(2)?.parse().ok().map(RevisionNumber::new);
     Ok(end.lines().rev().find_map(revision))
 }
 

@@ -1,5 +1,6 @@
 //! Excel files: reading the figures of a form or table, and recording them (`docs/workbooks.md`).
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 
 use super::App;
@@ -60,8 +61,8 @@ pub struct WorkbookView {
     #[schema(required)]
     pub submission: Option<String>,
     /// The submission's revision; null on a dry run.
-    #[schema(required)]
-    pub revision: Option<i64>,
+    #[schema(required, value_type = Option<i64>)]
+    pub revision: Option<RevisionNumber>,
     /// That revision's hash; null on a dry run.
     #[schema(required)]
     pub revision_hash: Option<String>,

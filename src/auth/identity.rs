@@ -24,7 +24,7 @@ use kpi::fault::Fault;
 use kpi::observation::Submission;
 use kpi::period::Month;
 use kpi::unit::{UnitForest, UnitPosition, UnitRange};
-use ledger::chain::Hash;
+use ledger::{TimestampMicros, chain::Hash};
 
 /// The actor of a request that needs no key.
 pub const ANONYMOUS: &str = "anonymous";
@@ -84,8 +84,8 @@ pub enum SignInCredential {
     },
     /// A token of the single sign-on.
     Token {
-        /// End of validity in microseconds since 1970, leeway included.
-        ends_at: i64,
+        /// End of validity, leeway included.
+        ends_at: TimestampMicros,
     },
     /// Valid only until the first key is created.
     BeforeFirstKey {
@@ -184,8 +184,8 @@ pub struct Identity {
     pub role: Role,
     /// The unit that a reporter reports for.
     pub unit: Option<String>,
-    /// End of validity in microseconds since 1970; without end when absent.
-    pub expires_at: Option<i64>,
+    /// End of validity; without end when absent.
+    pub expires_at: Option<TimestampMicros>,
     /// The credential; checked again before anything is recorded.
     pub credential: SignInCredential,
     /// Where the request comes from.

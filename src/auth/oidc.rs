@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Validation, decode, decode_header};
+use ledger::TimestampMicros;
 use serde_json::{Map, Value};
 
 use super::identity::{ChangeOrigin, Identity, SignInCredential, SignInMethod};
@@ -180,16 +181,16 @@ impl TokenVerifier {
         }
         let end = claims
             .get("exp")
-            .and_then(microseconds)
+            .and_then(token_time)
             .ok_or(TokenRejection::NotValid("its expiry is not a time"))?;
         let now = process_time();
-        if end.saturating_add(LEEWAY_MICROS) <= now {
+        if end.plus(LEEWAY_MICROS) <= now {
             return Err(TokenRejection::NotValid("it has expired"));
         }
         if let Some(begin) = claims.get("nbf") {
-            let begin = microseconds(begin)
+            let begin = token_time(begin)
                 .ok_or(TokenRejection::NotValid("its start of validity is not a time"))?;
-            if begin > now.saturating_add(LEEWAY_MICROS) {
+            if begin > now.plus(LEEWAY_MICROS) {
                 return Err(TokenRejection::NotValid("it is not valid yet"));
             }
         }
@@ -225,7 +226,7 @@ impl TokenVerifier {
             role,
             unit,
             expires_at: Some(end),
-            credential: SignInCredential::Token { ends_at: end.saturating_add(LEEWAY_MICROS) },
+            credential: SignInCredential::Token { ends_at: end.plus(LEEWAY_MICROS) },
             origin: ChangeOrigin {
                 how: SignInMethod::Token,
                 key: None,
@@ -241,14 +242,16 @@ fn holder(subject: &str) -> String {
     format!("oidc:{subject}")
 }
 
-/// Converts a time of a token (seconds since 1970, possibly with a fraction) to microseconds;
-/// `None` when it cannot be formatted as a time.
-fn microseconds(value: &Value) -> Option<i64> {
+/// Converts a time of a token (seconds since 1970, possibly with a fraction); `None` when it cannot
+/// be formatted as a time.
+fn token_time(value: &Value) -> Option<TimestampMicros> {
     if let Some(whole) = value.as_i64() {
-        return (0..=253_402_300_799).contains(&whole).then(|| whole.saturating_mul(1_000_000));
+        let whole = Some(whole).filter(|whole| (0..=253_402_300_799).contains(whole))?;
+        return Some(TimestampMicros::new(whole.saturating_mul(1_000_000)));
     }
     let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds))?;
-    i64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_micros()).ok()
+    let micros = Duration::try_from_secs_f64(seconds).ok()?.as_micros();
+    i64::try_from(micros).ok().map(TimestampMicros::new)
 }
 
 /// A claim by its name, or by a path with dots.
@@ -331,7 +334,7 @@ mod tests {
     fn an_expiry_claim_is_a_displayable_time_and_may_have_a_fraction() {
         let end = |exp: Value| {
             identity("roles", &json!({ "sub": "7", "roles": ["kpi-readers"], "exp": exp }))
-                .map(|identity| identity.expires_at.unwrap())
+                .map(|identity| identity.expires_at.unwrap().get())
         };
         assert_eq!(end(json!(4_000_000_000_u64)), Ok(4_000_000_000_000_000));
         assert_eq!(end(json!(4_000_000_000.25)), Ok(4_000_000_000_250_000));
@@ -408,7 +411,7 @@ mod tests {
         let found = identity("realm_access.roles", &held).unwrap();
         assert_eq!(
             (found.role, found.actor.as_str(), found.expires_at),
-            (Role::Admin, "7 (oidc:7)", Some(4_000_000_010_000_000))
+            (Role::Admin, "7 (oidc:7)", Some(TimestampMicros::new(4_000_000_010_000_000)))
         );
         let by_address = json!({ "sub": "7", "https://example.org/roles": "kpi-readers" });
         assert_eq!(identity("https://example.org/roles", &by_address).unwrap().role, Role::Reader);

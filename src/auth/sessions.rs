@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use super::random::random;
 use crate::error::Error;
 use crate::sync::Mutex;
-use ledger::{SessionRow, chain};
+use ledger::{SessionRow, TimestampMicros, chain};
 
 /// Time after which an unused session ends, in microseconds.
 pub const IDLE_LIMIT: i64 = 8 * 3_600 * 1_000_000;
@@ -89,12 +89,11 @@ impl SessionCookie {
         UnboundKey::new(&CHACHA20_POLY1305, &self.derived("seal")).ok().map(LessSafeKey::new)
     }
 
-    /// The row of a session that begins at `now` (microseconds since 1970), with the key of its
-    /// holder.
+    /// The row of a session that begins at `now`, with the key of its holder.
     ///
     /// # Errors
     /// [`Error::Environment`] when the key cannot be encrypted.
-    pub fn begin(&self, key: &str, now: i64) -> Result<SessionRow, Error> {
+    pub fn begin(&self, key: &str, now: TimestampMicros) -> Result<SessionRow, Error> {
         let sealed = self.seal(key)?;
         Ok(SessionRow { id: self.id(), sealed, created_at: now, last_used_at: now })
     }
@@ -146,7 +145,7 @@ impl SessionCache {
     /// The key of a session that was read so lately that this instance relies on it, and no use of
     /// which has to be recorded.
     #[must_use]
-    pub fn trusted_key(&self, cookie: &SessionCookie, now: i64) -> Option<String> {
+    pub fn trusted_key(&self, cookie: &SessionCookie, now: TimestampMicros) -> Option<String> {
         let sessions = self.0.lock();
         let known = sessions.get(&cookie.id())?;
         let is_trusted = has_not_ended(&known.row, now)
@@ -187,14 +186,14 @@ impl SessionCache {
 
 /// Whether a session has not ended.
 #[must_use]
-pub fn has_not_ended(row: &SessionRow, now: i64) -> bool {
-    now - row.last_used_at < IDLE_LIMIT && now - row.created_at < AGE_LIMIT
+pub fn has_not_ended(row: &SessionRow, now: TimestampMicros) -> bool {
+    now.since(row.last_used_at) < IDLE_LIMIT && now.since(row.created_at) < AGE_LIMIT
 }
 
 /// Whether the use of a session has to be recorded again.
 #[must_use]
-pub fn has_use_to_record(row: &SessionRow, now: i64) -> bool {
-    now - row.last_used_at >= USE_INTERVAL
+pub fn has_use_to_record(row: &SessionRow, now: TimestampMicros) -> bool {
+    now.since(row.last_used_at) >= USE_INTERVAL
 }
 
 #[cfg(test)]

@@ -110,10 +110,10 @@ fn compare(restored: &Store, current: &Store) -> Result<Vec<String>, Error> {
         )]);
     }
     if now.revision > revision {
-        let next = current.revision(revision + 1)?.map(|row| time_text(row.recorded_at));
+        let next = current.revision(revision.next())?.map(|row| time_text(row.recorded_at));
         print(format!(
             "{} revisions are newer than the backup, the first of {}",
-            now.revision - revision,
+            now.revision.since(revision),
             next.unwrap_or_default()
         ));
     } else {

@@ -80,7 +80,7 @@ fn check_keys(
 fn warn_of_dates(store: &Store) -> Result<(), Error> {
     let (clock, newest) = (Clock::default(), store.head()?.recorded_at);
     let now = store.server_time()?.unwrap_or_else(|| clock.machine_time());
-    if newest.saturating_sub(now) > MAX_JUMP {
+    if newest.since(now) > MAX_JUMP {
         print_line(format!(
             "warning: the timestamp of the newest revision, {}, is in the future; new revisions \
              get the same timestamp until the clock has passed it",

@@ -9,8 +9,9 @@ use prometheus::{
 };
 
 use crate::app::App;
+use crate::app::RevisionNumber;
 use crate::app::upkeep::UpkeepStatus;
-use crate::clock::Clock;
+use crate::clock::{Clock, TimestampMicros};
 use crate::logging::dropped_lines;
 use crate::memory::MemoryUsage;
 use kpi::number::float;
@@ -76,7 +77,7 @@ impl ClockMetrics {
         Ok(Self { offset, ahead, jumps })
     }
 
-    fn update(&self, clock: &Clock, newest: i64) {
+    fn update(&self, clock: &Clock, newest: TimestampMicros) {
         self.offset.set(float(clock.offset()) / 1e6);
         self.ahead.set(float(clock.ahead(newest)) / 1e6);
         self.jumps.inc_by(clock.jumps().saturating_sub(self.jumps.get()));
@@ -123,7 +124,7 @@ impl UpkeepMetrics {
         for (metric, value) in [
             (&self.disk_free, free),
             (&self.backup_at, found.backup_at),
-            (&self.witnessed, found.witnessed),
+            (&self.witnessed, found.witnessed.map(RevisionNumber::get)),
             (&self.key_ends_at, found.key_ends_at),
         ] {
             match value {
@@ -370,7 +371,7 @@ impl ServiceMetrics {
             self.figures.set(number(state.cube.len()));
             self.units.set(number(state.units.len()));
             self.findings.set(number(state.standing().len()));
-            self.revision.set(state.revision);
+            self.revision.set(state.revision.get());
             self.cube_bytes.set(number(state.cube.bytes()));
             self.clocks.update(app.clock(), state.recorded_at);
         }

@@ -13,6 +13,7 @@ use promql_parser::label::{MatchOp, Matcher, Matchers};
 use super::info::{MetricCatalogue, labels_of_unit};
 use super::memory::QueryMemory;
 use super::names::{MetricNames, MetricSubject, NEWEST, combinations};
+use crate::app::RevisionNumber;
 use crate::app::read::completeness::{ReportingTally, tally};
 use crate::app::read::findings::severity_name;
 use crate::app::snapshot::Snapshot;
@@ -155,7 +156,7 @@ pub fn select(
     wanted: &[SeriesRequest<'_>],
     until: Instant,
     memory: &mut QueryMemory,
-) -> Result<(i64, Vec<Vec<MetricSeries>>), QueryError> {
+) -> Result<(RevisionNumber, Vec<Vec<MetricSeries>>), QueryError> {
     let (state, today) = (snapshot.state(), snapshot.day());
     let mut found: Vec<Vec<MetricSeries>> = wanted.iter().map(|_| Vec::new()).collect();
     for job in &plan(state, catalogue, snapshot.month(), wanted, memory)? {

@@ -588,6 +588,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::app::RevisionNumber;
     use crate::app::templates::{FormCheck, FormGroup};
     use crate::app::write::{catalogue, units};
     use crate::intake::workbook::figures;
@@ -637,7 +638,7 @@ mod tests {
                 unit: "travinh".to_owned(),
                 name: "Trà Vinh".to_owned(),
                 month: "2021-10".parse().unwrap(),
-                revision: 1,
+                revision: RevisionNumber::FIRST,
                 deadline: None,
                 groups,
                 rates: Vec::new()

@@ -14,9 +14,11 @@ use super::layout::{PageSection, WebPage, private};
 use super::parts::notice;
 use super::request::PageRequest;
 use crate::api::{API, HandlerResult, ServiceContext};
+use crate::app::RevisionNumber;
 use crate::app::read::audit::AuditQuery;
 use crate::app::write::catalogue::{difference, shipped};
 use crate::auth::role::Role;
+use crate::clock::TimestampMicros;
 use crate::error::Error;
 
 /// Changes on a page of the audit log.
@@ -142,7 +144,7 @@ fn newest_backup(asked: &PageRequest) -> Markup {
         Some(0) => html! { (language.say("chưa có bản nào", "no backup yet")) },
         Some(seconds) => html! {
             (language.time(
-                &crate::clock::time_text(seconds.saturating_mul(1_000_000)),
+                &crate::clock::time_text(TimestampMicros::new(seconds.saturating_mul(1_000_000))),
                 asked.zone(),
             ))
         },
@@ -164,9 +166,10 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
     let asked = PageRequest::of(&request, &context).await?;
     let language = asked.language;
     let newest = asked.state().revision;
-    let before: i64 = asked.text("before").and_then(|text| text.parse().ok()).unwrap_or(newest + 1);
+    let before = asked.text("before").and_then(|text| text.parse().ok());
+    let before = before.map_or(newest.next(), RevisionNumber::new);
     let count = i64::try_from(AUDITED).unwrap_or(i64::MAX);
-    let after = (before - 1 - count).max(0);
+    let after = before.previous().plus(-count).max(RevisionNumber::BEGINNING);
     let snapshot = asked.snapshot.clone();
     let query = AuditQuery { after, limit: AUDITED, ..AuditQuery::default() };
     let mut changes = context.compute(move || snapshot.audit(&query)).await?.changes;
@@ -203,8 +206,8 @@ pub async fn audit(request: HttpRequest, context: Data<ServiceContext>) -> Handl
                     tbody { (rows) }
                 }
             }
-            @if after > 0 {
-                p { a href=(asked.link(&[("before", (after + 1).to_string().as_str())])) {
+            @if after > RevisionNumber::BEGINNING {
+                p { a href=(asked.link(&[("before", after.next().to_string().as_str())])) {
                     (language.say("Cũ hơn", "Older"))
                 } }
             }

@@ -24,7 +24,7 @@ use crate::app::templates::{FormGroup, FormRow, ReportingForm};
 use crate::app::write::idempotency::IdempotencyKey;
 use crate::app::write::submission::SubmissionInput;
 use crate::auth::role::Role;
-use crate::clock::time_text;
+use crate::clock::{TimestampMicros, time_text};
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use kpi::number::Decimal64;
@@ -198,7 +198,7 @@ impl SentForm {
         entry_link(&self.unit, self.month)
     }
 
-    async fn save_draft(&self, context: &Data<ServiceContext>) -> Result<i64, Problem> {
+    async fn save_draft(&self, context: &Data<ServiceContext>) -> Result<TimestampMicros, Problem> {
         let text = serde_json::to_string(&self.typed).map_err(|_e| Problem::internal())?;
         let code = draft_code(&self.unit, self.month);
         Ok(context.app()?.save_draft(&self.asked.identity.holder, &code, text).await?)
@@ -361,7 +361,7 @@ pub async fn post_reopening(
 }
 
 /// When a draft was saved, as people say it.
-fn saved_text(asked: &PageRequest, saved_at: i64) -> String {
+fn saved_text(asked: &PageRequest, saved_at: TimestampMicros) -> String {
     let time = asked.language.time(&time_text(saved_at), asked.zone());
     format!("{} {time}", asked.language.say("Đã lưu nháp lúc", "Draft saved at"))
 }
@@ -370,7 +370,7 @@ struct EntryPage<'a> {
     asked: &'a PageRequest,
     form: &'a DueForm,
     checked: &'a CheckedEntry,
-    saved_at: Option<i64>,
+    saved_at: Option<TimestampMicros>,
 }
 
 impl EntryPage<'_> {

@@ -16,6 +16,7 @@ use super::layout::{PageSection, WebPage, private, see_other, token_field};
 use super::parts::{counts_line, named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{API, HandlerResult, Problem, ServiceContext, media_of, upload_form};
+use crate::app::RevisionNumber;
 use crate::app::reports::{
     ReadReport, ReportChoice, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed, ReportView,
 };
@@ -412,7 +413,7 @@ async fn record(
     draft: &UploadDraft,
     envelope: SubmissionEnvelope,
     key: &IdempotencyKey,
-) -> Result<(Option<String>, Option<i64>), Problem> {
+) -> Result<(Option<String>, Option<RevisionNumber>), Problem> {
     let app = context.app()?.clone();
     let identity = asked.identity.clone();
     if draft.is_workbook() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ledger::{Commit, DeclarationVersion, Store, WriteOutcome};
+use ledger::{Commit, DeclarationVersion, RevisionNumber, RevisionSpan, Store, WriteOutcome};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
@@ -169,7 +169,7 @@ fn declare(address: &str, declared: &[(&str, &str, Option<&str>)]) {
 /// Writes a revision after the newest.
 fn append_commit(store: &Store, commit: Commit) {
     let head = store.head().unwrap();
-    let commit = Commit { revision: head.revision + 1, recorded_at: head.recorded_at, ..commit };
+    let commit = Commit { revision: head.revision.next(), recorded_at: head.recorded_at, ..commit };
     assert_eq!(store.write(head.revision, &[commit], &[]).unwrap(), WriteOutcome::Written);
 }
 
@@ -316,13 +316,20 @@ fn an_interrupted_import_can_be_resumed() {
     let place = Place::new();
     let whole = Store::open(&place.eventful(), false).unwrap();
     let first = std::fs::read(place.path("eventful.zip")).unwrap();
-    let newest = whole.head().unwrap().revision;
+    let newest = whole.head().unwrap().revision.get();
     for begun in [1, newest / 2, newest - 1, newest] {
         let address = place.ledger(&format!("begun-{begun}.db"));
-        let commits: Vec<Commit> =
-            whole.commits(0, begun).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+        let commits: Vec<Commit> = whole
+            .commits(RevisionSpan::first(RevisionNumber::new(begun)))
+            .unwrap()
+            .into_iter()
+            .map(|recorded| recorded.commit)
+            .collect();
         assert_eq!(
-            Store::open(&address, true).unwrap().write(0, &commits, &[]).unwrap(),
+            Store::open(&address, true)
+                .unwrap()
+                .write(RevisionNumber::BEGINNING, &commits, &[])
+                .unwrap(),
             WriteOutcome::Written
         );
         let told = place.import("eventful.zip", &address).expect(0);
@@ -362,7 +369,11 @@ fn refused(place: &Place, name: &str, expected: &str) {
     assert_eq!(refused.expect(1), "");
     assert!(refused.err().contains(expected), "{expected} is not in: {}", refused.err());
     let head = Store::open(&address, true).unwrap().head().unwrap();
-    assert_eq!(head.revision, 0, "something was recorded of {name}: {expected}");
+    assert_eq!(
+        head.revision,
+        RevisionNumber::BEGINNING,
+        "something was recorded of {name}: {expected}"
+    );
 }
 
 /// Changed rows: a file, what is replaced in it, by what, and what is reported.
@@ -726,7 +737,7 @@ fn an_archive_taken_while_figures_come_in_is_whole() {
             let copy = place.ledger(&format!("{n}.db"));
             place.import(&name, &copy).expect(0);
             // No response is stored for revisions that are not in the archive.
-            let newest = Store::open(&copy, false).unwrap().head().unwrap().revision;
+            let newest = Store::open(&copy, false).unwrap().head().unwrap().revision.get();
             let (_, keys) = table(&unzipped_file(&place.path(&name), "idempotency_keys.csv"));
             let revision = |key: &BTreeMap<String, String>| {
                 serde_json::from_str::<Value>(&key["answer"]).unwrap()["revision"].as_i64().unwrap()

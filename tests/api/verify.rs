@@ -58,7 +58,7 @@ impl Tampered {
             document: document.map(ToOwned::to_owned),
         };
         let commit = Commit {
-            revision: head.revision + 1,
+            revision: head.revision.next(),
             recorded_at: head.recorded_at,
             kind: "targets".to_owned(),
             declarations: vec![

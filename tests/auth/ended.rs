@@ -13,6 +13,7 @@ use egov_kpi::app::write::periods::ClosingChange;
 use egov_kpi::app::write::submission::SubmissionInput;
 use egov_kpi::auth::identity::{Identity, SignInCredential};
 use egov_kpi::auth::role::Role;
+use egov_kpi::clock::TimestampMicros;
 use egov_kpi::error::Error;
 use egov_kpi::server;
 use kpi::annotation::AnnotationDocument;
@@ -156,7 +157,7 @@ fn a_key_that_ends_while_the_body_comes_changes_nothing() {
         name: "soon".to_owned(),
         role: Role::Steward,
         unit: None,
-        expires: Some(KeyExpiry::Time(soon)),
+        expires: Some(KeyExpiry::Time(TimestampMicros::new(soon))),
     };
     let key = wait(server.app().add_key(new, "test")).unwrap().key;
     let begun = Begun::send(
@@ -245,7 +246,9 @@ fn the_writer_checks_the_key_again_before_every_write() {
     let who = Identity::of_key(app.api_keys(), &doomed.key).unwrap();
     who.still_valid().unwrap();
     wait(app.revoke_key(&doomed.view.id, "test")).unwrap();
-    let over = SignInCredential::Token { ends_at: chrono::Utc::now().timestamp_micros() };
+    let over = SignInCredential::Token {
+        ends_at: TimestampMicros::new(chrono::Utc::now().timestamp_micros()),
+    };
     let token = Identity { credential: over, ..Identity::command("token") };
     let before = Identity::before_first_key(Role::Admin, app.api_keys());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -323,7 +323,7 @@ fn the_body_limit_applies_before_and_after_decompression() {
         [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     server.send("POST", "/prometheus/api/v1/query", &asked, Some(form.as_bytes())).expect(400);
     assert_eq!(refused(&admin, "body"), 4);
-    assert_eq!(server.app().revision(), 4, "catalogue, units, the key, one submission");
+    assert_eq!(server.app().revision().get(), 4, "catalogue, units, the key, one submission");
 }
 
 /// Sends the beginning of a request; returns what the server sends until it closes.

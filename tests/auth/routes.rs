@@ -8,6 +8,7 @@ use egov_kpi::api::limits::LimitSettings;
 use egov_kpi::app::api_keys::{KeyExpiry, NewKey};
 use egov_kpi::app::write::periods::ClosingChange;
 use egov_kpi::auth::role::Role;
+use egov_kpi::clock::TimestampMicros;
 use serde_json::{Value, json};
 
 use crate::harness::wait;
@@ -394,7 +395,8 @@ fn every_route_follows_the_access_table_for_every_role() {
     let server = Guarded::bounded(AccessSettings::default(), limits);
     let (reporter, steward) =
         (server.holder(Role::Reporter, Some(OWN)), server.holder(Role::Steward, None));
-    let soon = KeyExpiry::Time(chrono::Utc::now().timestamp_micros() + 300_000);
+    let soon = chrono::Utc::now().timestamp_micros() + 300_000;
+    let soon = KeyExpiry::Time(TimestampMicros::new(soon));
     let ended =
         NewKey { name: "ended".to_owned(), role: Role::Admin, unit: None, expires: Some(soon) };
     let ended = wait(server.app().add_key(ended, "test")).unwrap().key;

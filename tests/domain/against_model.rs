@@ -8,7 +8,7 @@ use kpi::change::{
     self, ChangeResult, MeasureSeries, PointComputation, RollingValue, UnavailableReason,
     ValueReason,
 };
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, RevisionStamp};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
@@ -67,7 +67,7 @@ fn engine(world: &World) -> Engine {
                 month: month(at),
                 written,
             },
-            1,
+            RevisionStamp::new(1),
         );
     }
     Engine { catalogue, units, measures, cube }

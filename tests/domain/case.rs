@@ -8,7 +8,7 @@ use kpi::catalogue::{Catalogue, CatalogueDocument};
 use kpi::change::{
     ChangeResult, MeasureSeries, PeriodPoint, UnavailableReason, ValueReason, ValueResult,
 };
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary};
+use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, RevisionStamp};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, NOT_APPLICABLE, Rounded, Statement};
@@ -313,8 +313,8 @@ impl Case {
     pub fn put(&mut self, figure: &Figure) {
         let entry = self.entry(figure);
         match self.catalogue.indicator(&figure.0.code) {
-            Some(_) => self.cube.set(&entry, 1),
-            None => self.cube.set_stated(&entry, 1),
+            Some(_) => self.cube.set(&entry, RevisionStamp::new(1)),
+            None => self.cube.set_stated(&entry, RevisionStamp::new(1)),
         }
     }
 

@@ -12,7 +12,7 @@ use egov_kpi::app::write::receipt::Receipt;
 use egov_kpi::app::write::submission::SubmissionInput;
 use kpi::catalogue::IndicatorKind;
 use kpi::change::{PeriodPoint, ValueReason};
-use kpi::cube::{CubeEntry, MeasureId};
+use kpi::cube::{CubeEntry, MeasureId, RevisionStamp};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
@@ -20,7 +20,7 @@ use kpi::period::{Month, Period, Step};
 use kpi::rules::{Finding, RuleBook};
 use kpi::unit::{Unit, UnitNumber, UnitPosition};
 use kpi::value::Origin;
-use ledger::{LedgerHead, Store};
+use ledger::{LedgerHead, RevisionNumber, Store, TimestampMicros};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -632,10 +632,10 @@ fn body(figures: &[Figure]) -> SubmissionInput {
 /// The content of a state, with names instead of numbers.
 #[derive(PartialEq, Debug)]
 struct Said {
-    head: (i64, i64, i64),
+    head: (RevisionNumber, TimestampMicros, i64),
     units: Vec<(UnitNumber, String)>,
     measures: Vec<Measure>,
-    figures: Vec<(CubeEntry, u32)>,
+    figures: Vec<(CubeEntry, RevisionStamp)>,
     findings: Vec<Finding>,
     count: (usize, usize),
 }
@@ -841,8 +841,8 @@ fn live_through(seed: u64, rules: &str) {
 fn check_earlier_states(app: &App, seed: u64) {
     let state = app.state();
     let mut made = 0;
-    for number in 1..=state.revision {
-        let recorded_at = state.time_of(u32::try_from(number).unwrap()).unwrap();
+    for number in (1..=state.revision.get()).map(RevisionNumber::new) {
+        let recorded_at = state.time_of(number).unwrap();
         let id = state.id_of(number).unwrap();
         let Some(earlier) = state.rewound(id, recorded_at) else { continue };
         let head = LedgerHead { revision: number, recorded_at };

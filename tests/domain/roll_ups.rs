@@ -2,7 +2,7 @@
 //! mergers, after any changes of figures, and for readers of an earlier state.
 
 use kpi::change::{MeasureSeries, PeriodPoint};
-use kpi::cube::{Cube, CubeView, MeasureId};
+use kpi::cube::{Cube, CubeView, MeasureId, RevisionStamp};
 use kpi::geography::Geography;
 use kpi::measure::Measure;
 use kpi::number::{Decimal64, Statement};
@@ -34,7 +34,7 @@ impl Kept {
     fn put(&mut self, case: &mut Case, figure: &Figure, revision: u32) {
         let entry = case.entry(figure);
         self.roll_ups.forget(&case.units, (entry.measure, entry.unit, entry.month));
-        self.cube.set(&entry, revision);
+        self.cube.set(&entry, RevisionStamp::new(revision));
     }
 
     /// Compares all points of a measure at a unit with those of the plain walk.

@@ -362,8 +362,7 @@ def is_naked_id(name, kind):
     "Parameters of functions with `pub` or `pub(...)` or in traits, and named fields of structs"
     " and variants, of type usize or i64 (also behind &, in Option, Vec, slice or Range), with"
     f" one of these words in the name: {' '.join(sorted(ID_WORDS))}. Names that end in"
-    " count, len, limit, max and the like are not ids, nor is the field `revision` of a struct, as"
-    " responses name it.",
+    " count, len, limit, max and the like are not ids.",
 )
 def naked_ids(house):
     """Ids that cross an edge as plain integers."""
@@ -373,8 +372,7 @@ def naked_ids(house):
             shown = item.visibility or item.within[-1:] == ("trait",)
             if item.kind in ("struct", "enum") or (item.kind == "fn" and shown):
                 for name, kind, line in item.parameters:
-                    of_response = item.kind == "struct" and name == "revision"
-                    if is_naked_id(name, kind) and not of_response:
+                    if is_naked_id(name, kind):
                         found.append(f"{file}:{line}: {item.name}({name}: {kind})")
     return found
 

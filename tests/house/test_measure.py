@@ -286,6 +286,7 @@ class Measures(Checkout):
                 "f(months: std::ops::Range<usize>)",
                 "g(first_revision: Option<i64>)",
                 "Row(position: usize)",
+                "Row(revision: i64)",
                 "Change(micros: i64)",
             ],
         )

@@ -1,11 +1,15 @@
 //! The hash chain, reading of whole commits, verification and copying, on every backend.
 
 use egov_kpi::app::read::ledger::verify;
-use ledger::{Commit, MeasureRow, ObservationRow, RecordedCommit, Store, StoreError, chain};
+use ledger::{
+    Commit, MeasureRow, ObservationRow, RecordedCommit, RevisionSpan, Store, StoreError,
+    StoredMeasure, StoredMonth, StoredUnit, chain,
+};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::{
-    JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, submission, write,
+    JANUARY, Place, bare, bringing, declaration, eventful, figure, filled, nth, span, submission,
+    time_at, write,
 };
 use crate::sqlite;
 
@@ -47,8 +51,8 @@ impl Bytes {
     }
 
     fn commit(&mut self, commit: &Commit) {
-        self.number(commit.revision);
-        self.number(commit.recorded_at);
+        self.number(commit.revision.get());
+        self.number(commit.recorded_at.get());
         self.text(&commit.kind);
         self.text(&commit.actor);
         self.maybe(commit.reason.as_ref());
@@ -63,24 +67,27 @@ impl Bytes {
             self.text(&row.findings);
             self.maybe(row.withdraws.as_ref());
         }
-        let named = |bytes: &mut Self, (number, text): &(i64, String)| {
-            bytes.number(*number);
+        let named = |bytes: &mut Self, number: i64, text: &str| {
+            bytes.number(number);
             bytes.text(text);
         };
+        let unit = |bytes: &mut Self, (number, text): &(StoredUnit, String)| {
+            named(bytes, number.get(), text);
+        };
         let measure = |bytes: &mut Self, row: &MeasureRow| {
-            named(bytes, &(row.id, row.code.clone()));
+            named(bytes, row.id.get(), &row.code);
             bytes.text(&row.members);
         };
-        self.list(&commit.new_measures, |row| row.id, measure);
-        self.list(&commit.new_units, |row| row.0, named);
-        self.list(&commit.unit_versions, |row| row.0, named);
+        self.list(&commit.new_measures, |row| row.id.get(), measure);
+        self.list(&commit.new_units, |row| row.0.get(), unit);
+        self.list(&commit.unit_versions, |row| row.0.get(), unit);
         self.number(i64::from(commit.catalogue.is_some()));
-        commit.catalogue.iter().for_each(|row| named(self, row));
-        let closing = |bytes: &mut Self, (month, closed): &(i64, bool)| {
-            bytes.number(*month);
+        commit.catalogue.iter().for_each(|(version, text)| named(self, *version, text));
+        let closing = |bytes: &mut Self, (month, closed): &(StoredMonth, bool)| {
+            bytes.number(month.get());
             bytes.number(i64::from(*closed));
         };
-        self.list(&commit.closings, |row| row.0, closing);
+        self.list(&commit.closings, |row| row.0.get(), closing);
         if !commit.declarations.is_empty() {
             let mut declarations = commit.declarations.clone();
             declarations.sort_by_key(|row| (row.kind.clone(), row.code.clone()));
@@ -99,9 +106,13 @@ impl Bytes {
         figures.sort_by_key(ObservationRow::key);
         self.length(figures.len());
         for row in figures {
-            for number in
-                [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale]
-            {
+            for number in [
+                row.unit.get(),
+                row.measure.get(),
+                row.month.get(),
+                row.mantissa.unwrap_or(i64::MIN),
+                row.scale,
+            ] {
                 self.number(number);
             }
         }
@@ -122,7 +133,7 @@ pub fn hashes(commits: &[Commit]) -> Vec<Option<String>> {
 
 /// The hashes stored in a ledger.
 pub fn kept(store: &Store) -> Vec<Option<String>> {
-    store.revisions(0, 10_000).unwrap().into_iter().map(|row| row.hash).collect()
+    store.revisions(nth(0), 10_000).unwrap().into_iter().map(|row| row.hash).collect()
 }
 
 pub fn every_commit_reads_back_whole_whichever_revisions_are_asked_for(place: &dyn Place) {
@@ -138,27 +149,27 @@ pub fn every_commit_reads_back_whole_whichever_revisions_are_asked_for(place: &d
     let last = expected.len();
     for after in 0..=last {
         for up_to in after..=last {
-            let window = (i64::try_from(after).unwrap(), i64::try_from(up_to).unwrap());
-            assert_eq!(
-                store.commits(window.0, window.1).unwrap(),
-                expected[after..up_to],
-                "{window:?}"
-            );
+            let window = span(i64::try_from(after).unwrap(), i64::try_from(up_to).unwrap());
+            assert_eq!(store.commits(window).unwrap(), expected[after..up_to], "{window:?}");
         }
     }
-    assert_eq!(store.commits(0, i64::MAX).unwrap(), expected);
-    assert!(store.commits(7, 3).unwrap().is_empty());
+    assert_eq!(store.commits(RevisionSpan::ALL).unwrap(), expected);
+    assert!(store.commits(span(7, 3)).unwrap().is_empty());
     for (number, recorded) in (1..).zip(&expected) {
-        assert_eq!(store.revision(number).unwrap().unwrap().hash, recorded.hash);
+        assert_eq!(store.revision(nth(number)).unwrap().unwrap().hash, recorded.hash);
     }
-    assert_eq!((store.revision(0).unwrap(), store.revision(13).unwrap()), (None, None));
+    assert_eq!((store.revision(nth(0)).unwrap(), store.revision(nth(13)).unwrap()), (None, None));
 }
 
 pub fn each_hash_covers_its_revision_and_the_hash_before_as_the_docs_say(place: &dyn Place) {
     let store = place.open();
     let all = filled(&store);
-    let commits: Vec<Commit> =
-        store.commits(0, i64::MAX).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+    let commits: Vec<Commit> = store
+        .commits(RevisionSpan::ALL)
+        .unwrap()
+        .into_iter()
+        .map(|recorded| recorded.commit)
+        .collect();
     assert_eq!(
         commits.iter().flat_map(|commit| commit.observations.clone()).collect::<Vec<_>>(),
         all
@@ -196,7 +207,9 @@ pub fn the_order_of_a_commits_lists_makes_no_difference(place: &dyn Place) {
     });
     write(&store, &turned.collect::<Vec<_>>());
     assert_eq!(kept(&store), hashes(&written));
-    assert!(store.commits(0, 12).unwrap().into_iter().map(|recorded| recorded.commit).eq(written));
+    assert!(
+        store.commits(span(0, 12)).unwrap().into_iter().map(|recorded| recorded.commit).eq(written)
+    );
 }
 
 /// Commits that differ in one field each; some differ only in where one text ends and the next
@@ -215,7 +228,7 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
     let text = || "x".to_owned();
     let variants = [
         commit(),
-        Commit { recorded_at: 7, ..commit() },
+        Commit { recorded_at: time_at(7), ..commit() },
         Commit { kind: "submissiont".to_owned(), actor: "ester".to_owned(), ..commit() },
         Commit { actor: text(), ..commit() },
         Commit { reason: Some(String::new()), ..commit() },
@@ -233,17 +246,25 @@ pub fn every_field_makes_a_difference(place: &dyn Place) {
         sent(&|row| row.withdrawn = 9),
         sent(&|row| row.findings = text()),
         Commit {
-            new_measures: vec![MeasureRow { id: 1, code: text(), members: String::new() }],
+            new_measures: vec![MeasureRow {
+                id: StoredMeasure::new(1),
+                code: text(),
+                members: String::new(),
+            }],
             ..commit()
         },
         Commit {
-            new_measures: vec![MeasureRow { id: 1, code: String::new(), members: text() }],
+            new_measures: vec![MeasureRow {
+                id: StoredMeasure::new(1),
+                code: String::new(),
+                members: text(),
+            }],
             ..commit()
         },
-        Commit { new_units: vec![(1, text())], ..commit() },
+        Commit { new_units: vec![(StoredUnit::new(1), text())], ..commit() },
         Commit { catalogue: Some((1, text())), ..commit() },
-        Commit { closings: vec![(1, true)], ..commit() },
-        Commit { closings: vec![(1, false)], ..commit() },
+        Commit { closings: vec![(StoredMonth::new(1), true)], ..commit() },
+        Commit { closings: vec![(StoredMonth::new(1), false)], ..commit() },
         declaring("target", "ab", Some("c")),
         declaring("target", "ab", Some("")),
         declaring("target", "ab", None),
@@ -307,14 +328,18 @@ fn sound(place: &dyn Place) -> Store {
 pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dyn Place) {
     let store = sound(place);
     let (measure, unit) = (
-        MeasureRow { id: 0, code: "ioffice.documents.outgoing".to_owned(), members: String::new() },
+        MeasureRow {
+            id: StoredMeasure::new(0),
+            code: "ioffice.documents.outgoing".to_owned(),
+            members: String::new(),
+        },
         store.units().unwrap()[0].number,
     );
     let row = |month: i64, mantissa: i64| ObservationRow {
-        revision: 3,
+        revision: nth(3),
         unit,
-        measure: 0,
-        month: JANUARY + month,
+        measure: StoredMeasure::new(0),
+        month: StoredMonth::new(JANUARY + month),
         mantissa: Some(mantissa),
         scale: 0,
     };
@@ -347,7 +372,7 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
         &store,
         &[
             sent,
-            Commit { recorded_at, closings: vec![(JANUARY, true)], ..bare(4) },
+            Commit { recorded_at, closings: vec![(StoredMonth::new(JANUARY), true)], ..bare(4) },
             Commit { recorded_at, declarations, ..bare(5) },
         ],
     );
@@ -440,20 +465,20 @@ pub fn a_sound_ledger_is_found_sound_and_each_change_by_hand_is_found(place: &dy
     };
     place.tamper("touched_units", "DELETE FROM touched_units");
     assert_eq!(
-        (wrong(place), store.touched_unit_mismatches(0, 5).unwrap()),
-        (vec![beside(3)], vec![(3, unit)])
+        (wrong(place), store.touched_unit_mismatches(span(0, 5)).unwrap()),
+        (vec![beside(3)], vec![(nth(3), unit)])
     );
     place.tamper(
         "touched_units",
         &format!("INSERT INTO touched_units (unit, revision) VALUES ({unit}, 3), ({unit}, 5)"),
     );
     assert_eq!(
-        (wrong(place), store.touched_unit_mismatches(0, 5).unwrap()),
-        (vec![beside(5)], vec![(5, unit)])
+        (wrong(place), store.touched_unit_mismatches(span(0, 5)).unwrap()),
+        (vec![beside(5)], vec![(nth(5), unit)])
     );
     assert!(
-        store.touched_unit_mismatches(0, 4).unwrap().is_empty()
-            && store.touched_unit_mismatches(5, 9).unwrap().is_empty()
+        store.touched_unit_mismatches(span(0, 4)).unwrap().is_empty()
+            && store.touched_unit_mismatches(span(5, 9)).unwrap().is_empty()
     );
     place.tamper(
         "declarations",
@@ -584,11 +609,11 @@ pub fn rows_of_a_revision_that_is_gone_are_told(place: &dyn Place) {
     let store = place.open();
     write(&store, &eventful());
     place.tamper("revisions", "DELETE FROM revisions WHERE revision = 5");
-    assert!(matches!(store.commits(0, 12), Err(StoreError::Corrupt { .. })));
-    assert_eq!(store.commits(5, 12).unwrap().len(), 7);
+    assert!(matches!(store.commits(span(0, 12)), Err(StoreError::Corrupt { .. })));
+    assert_eq!(store.commits(span(5, 12)).unwrap().len(), 7);
     // A revision with declarations only.
     place.tamper("revisions", "DELETE FROM revisions WHERE revision = 11");
-    assert!(matches!(store.commits(10, 12), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(store.commits(span(10, 12)), Err(StoreError::Corrupt { .. })));
 }
 
 /// Copies to a SQLite file; for PostgreSQL see `postgres.rs`.
@@ -612,16 +637,16 @@ pub fn a_ledger_is_copied_whole_and_goes_on_from_where_a_copy_ended(place: &dyn 
 
 /// Checks that two ledgers have equal content.
 pub fn same_ledgers(one: &Store, other: &Store) {
-    assert_eq!(one.commits(0, i64::MAX).unwrap(), other.commits(0, i64::MAX).unwrap());
-    assert_eq!(one.revisions(0, 10_000).unwrap(), other.revisions(0, 10_000).unwrap());
+    assert_eq!(one.commits(RevisionSpan::ALL).unwrap(), other.commits(RevisionSpan::ALL).unwrap());
+    assert_eq!(one.revisions(nth(0), 10_000).unwrap(), other.revisions(nth(0), 10_000).unwrap());
     assert_eq!(
         (one.units().unwrap(), one.unit_numbers().unwrap()),
         (other.units().unwrap(), other.unit_numbers().unwrap())
     );
     assert_eq!(
         (
-            one.touched_unit_mismatches(0, i64::MAX).unwrap(),
-            other.touched_unit_mismatches(0, i64::MAX).unwrap()
+            one.touched_unit_mismatches(RevisionSpan::ALL).unwrap(),
+            other.touched_unit_mismatches(RevisionSpan::ALL).unwrap()
         ),
         (Vec::new(), Vec::new())
     );
@@ -632,10 +657,10 @@ pub fn a_ledger_is_not_copied_into_another(place: &dyn Place) {
     write(&store, &eventful());
     let other = target.open();
     write(&other, &[bare(1), bare(2)]);
-    let before = other.commits(0, i64::MAX).unwrap();
+    let before = other.commits(RevisionSpan::ALL).unwrap();
     for (from, into) in [(&store, &other), (&other, &store)] {
         assert!(from.copy_into(into).is_err());
     }
-    assert_eq!(other.commits(0, i64::MAX).unwrap(), before);
-    assert_eq!(store.head().unwrap().revision, 12);
+    assert_eq!(other.commits(RevisionSpan::ALL).unwrap(), before);
+    assert_eq!(store.head().unwrap().revision, nth(12));
 }

@@ -2,7 +2,9 @@
 
 use ledger::{ApiKeyUsageRow, Commit, IdempotencyRow, LedgerHead, StoreError, WriteOutcome};
 
-use crate::ledger::{JANUARY, Place, bare, bringing, declaration, dictionaries, figure, write};
+use crate::ledger::{
+    JANUARY, Place, bare, bringing, declaration, dictionaries, figure, nth, time_at, write,
+};
 
 /// The response to an idempotency key, given some microseconds after 1970.
 fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> IdempotencyRow {
@@ -12,7 +14,7 @@ fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> Idempotenc
         target: target.to_owned(),
         key: key.to_owned(),
         body_hash: format!("hash of {key}"),
-        recorded_at,
+        recorded_at: time_at(recorded_at),
         answer,
     }
 }
@@ -27,56 +29,60 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
     let commit = bringing(2, vec![figure(2, 1, 1, JANUARY, Some(1))]);
     let faulty = bringing(3, vec![figure(3, 9, 1, JANUARY, Some(1))]);
     assert!(matches!(
-        store.write(1, &[commit.clone(), faulty], &[simple("one")]),
+        store.write(nth(1), &[commit.clone(), faulty], &[simple("one")]),
         Err(StoreError::Conflict(_))
     ));
-    assert!(matches!(store.write(1, &[bare(3)], &[simple("one")]), Err(StoreError::Invalid(_))));
+    assert!(matches!(
+        store.write(nth(1), &[bare(3)], &[simple("one")]),
+        Err(StoreError::Invalid(_))
+    ));
     assert_eq!(
-        store.write(0, &[bare(1)], &[simple("one")]).unwrap(),
-        WriteOutcome::Behind(LedgerHead { revision: 1, recorded_at: 1_000_000 })
+        store.write(nth(0), &[bare(1)], &[simple("one")]).unwrap(),
+        WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: time_at(1_000_000) })
     );
     assert!(store.idempotent_responses().unwrap().is_empty());
     assert_eq!(
-        store.write(1, &[commit], &[simple("one"), simple("two")]).unwrap(),
+        store.write(nth(1), &[commit], &[simple("one"), simple("two")]).unwrap(),
         WriteOutcome::Written
     );
     let store = place.open();
     assert_eq!(store.idempotent_response("holder", "POST /x", "one").unwrap(), Some(simple("one")));
     assert_eq!(store.idempotent_responses().unwrap(), [simple("one"), simple("two")]);
     // A response is stored even if there is no revision to record.
-    assert_eq!(store.write(2, &[], &[simple("three")]).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.write(nth(2), &[], &[simple("three")]).unwrap(), WriteOutcome::Written);
     assert_eq!(
         (store.idempotent_responses().unwrap().len(), store.head().unwrap().revision),
-        (3, 2)
+        (3, nth(2))
     );
 }
 
 pub fn a_key_that_was_answered_leaves_everything_unwritten(place: &dyn Place) {
     let (store, other) = (place.open(), place.open());
     assert_eq!(
-        other.write(0, &[dictionaries(1, 1)], &[simple("taken")]).unwrap(),
+        other.write(nth(0), &[dictionaries(1, 1)], &[simple("taken")]).unwrap(),
         WriteOutcome::Written
     );
-    let behind = WriteOutcome::Behind(LedgerHead { revision: 1, recorded_at: 1_000_000 });
+    let behind =
+        WriteOutcome::Behind(LedgerHead { revision: nth(1), recorded_at: time_at(1_000_000) });
     let again = IdempotencyRow {
         answer: "{}".to_owned(),
         body_hash: "another".to_owned(),
-        recorded_at: 9,
+        recorded_at: time_at(9),
         ..simple("taken")
     };
-    assert_eq!(store.write(1, &[bare(2)], &[simple("free"), again.clone()]).unwrap(), behind);
-    assert_eq!(store.write(1, &[], &[again, simple("free")]).unwrap(), behind);
-    assert_eq!(store.head().unwrap().revision, 1);
+    assert_eq!(store.write(nth(1), &[bare(2)], &[simple("free"), again.clone()]).unwrap(), behind);
+    assert_eq!(store.write(nth(1), &[], &[again, simple("free")]).unwrap(), behind);
+    assert_eq!(store.head().unwrap().revision, nth(1));
     assert_eq!(
         store.idempotent_responses().unwrap(),
         [simple("taken")],
         "the first response remains, and no other was added"
     );
     assert!(matches!(
-        store.write(1, &[bare(2)], &[simple("twice"), simple("twice")]),
+        store.write(nth(1), &[bare(2)], &[simple("twice"), simple("twice")]),
         Err(StoreError::Conflict(_))
     ));
-    assert_eq!(store.write(1, &[bare(2)], &[simple("free")]).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.write(nth(1), &[bare(2)], &[simple("free")]).unwrap(), WriteOutcome::Written);
 }
 
 pub fn keys_differ_by_holder_and_target(place: &dyn Place) {
@@ -88,7 +94,10 @@ pub fn keys_differ_by_holder_and_target(place: &dyn Place) {
         answer("a", "POST /x", "K", 4),
     ];
     for row in &rows {
-        assert_eq!(store.write(0, &[], std::slice::from_ref(row)).unwrap(), WriteOutcome::Written);
+        assert_eq!(
+            store.write(nth(0), &[], std::slice::from_ref(row)).unwrap(),
+            WriteOutcome::Written
+        );
     }
     for row in &rows {
         assert_eq!(
@@ -104,7 +113,7 @@ pub fn keys_are_listed_in_the_same_order_everywhere(place: &dyn Place) {
     let store = place.open();
     let sorted = ["", " ", "-b", "A", "B", "a", "a-c", "aB", "ab", "z", "á", "Đ", "\u{1F600}"];
     let rows: Vec<IdempotencyRow> = sorted.iter().rev().map(|key| simple(key)).collect();
-    assert_eq!(store.write(0, &[], &rows).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.write(nth(0), &[], &rows).unwrap(), WriteOutcome::Written);
     let listed: Vec<String> =
         store.idempotent_responses().unwrap().into_iter().map(|row| row.key).collect();
     assert_eq!(listed, sorted);
@@ -114,9 +123,9 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
     let store = place.open();
     let rows: Vec<IdempotencyRow> =
         (0..10_050).map(|n| answer("holder", "POST /x", &format!("k{n}"), n)).collect();
-    assert_eq!(store.write(0, &[], &rows).unwrap(), WriteOutcome::Written);
-    assert_eq!(store.purge_idempotency(0).unwrap(), 0);
-    assert_eq!(store.purge_idempotency(10).unwrap(), 10);
+    assert_eq!(store.write(nth(0), &[], &rows).unwrap(), WriteOutcome::Written);
+    assert_eq!(store.purge_idempotency(time_at(0)).unwrap(), 0);
+    assert_eq!(store.purge_idempotency(time_at(10)).unwrap(), 10);
     assert_eq!(
         (
             store.idempotent_response("holder", "POST /x", "k9").unwrap(),
@@ -124,30 +133,33 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
         ),
         (None, Some(rows[10].clone()))
     );
-    assert_eq!(store.purge_idempotency(10_040).unwrap(), 10_000);
-    assert_eq!(store.purge_idempotency(10_040).unwrap(), 30);
+    assert_eq!(store.purge_idempotency(time_at(10_040)).unwrap(), 10_000);
+    assert_eq!(store.purge_idempotency(time_at(10_040)).unwrap(), 30);
     assert_eq!(store.idempotent_responses().unwrap().len(), 10);
     // Responses with the same timestamp are deleted together, and a deleted key can be used again.
     assert_eq!(
         store
             .write(
-                0,
+                nth(0),
                 &[],
                 &[answer("holder", "POST /x", "k9", 3), answer("holder", "POST /y", "k9", 3)]
             )
             .unwrap(),
         WriteOutcome::Written
     );
-    assert_eq!(store.purge_idempotency(4).unwrap(), 2);
+    assert_eq!(store.purge_idempotency(time_at(4)).unwrap(), 2);
     assert_eq!(store.head().unwrap(), LedgerHead::default());
 }
 
 pub fn many_keys_are_looked_up_at_once(place: &dyn Place) {
     let store = place.open();
     let rows: Vec<IdempotencyRow> = (0..2_500).map(|n| simple(&format!("k{n}"))).collect();
-    assert_eq!(store.write(0, &[bare(1)], &rows[2_400..2_401]).unwrap(), WriteOutcome::Written);
-    assert!(matches!(store.write(1, &[bare(2)], &rows).unwrap(), WriteOutcome::Behind(_)));
-    assert_eq!(store.write(1, &[bare(2)], &rows[..2_400]).unwrap(), WriteOutcome::Written);
+    assert_eq!(
+        store.write(nth(0), &[bare(1)], &rows[2_400..2_401]).unwrap(),
+        WriteOutcome::Written
+    );
+    assert!(matches!(store.write(nth(1), &[bare(2)], &rows).unwrap(), WriteOutcome::Behind(_)));
+    assert_eq!(store.write(nth(1), &[bare(2)], &rows[..2_400]).unwrap(), WriteOutcome::Written);
     assert_eq!(store.idempotent_responses().unwrap().len(), 2_401);
 }
 
@@ -155,7 +167,7 @@ pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
     let store = place.open();
     let used = |key: &str, last_used_at: i64, address: Option<&str>| ApiKeyUsageRow {
         key: key.to_owned(),
-        last_used_at,
+        last_used_at: time_at(last_used_at),
         address: address.map(ToOwned::to_owned),
     };
     assert!(store.api_key_usage().unwrap().is_empty());
@@ -170,7 +182,7 @@ pub fn the_newest_use_of_each_key_is_kept_beside_the_ledger(place: &dyn Place) {
         store.api_key_usage().unwrap(),
         [used("a", 7, Some("::1")), used("b", 5, Some("10.0.0.1"))]
     );
-    assert_eq!(store.head().unwrap().revision, 0);
+    assert_eq!(store.head().unwrap().revision, nth(0));
 }
 
 pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_last(
@@ -179,7 +191,7 @@ pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_
     let store = place.open();
     assert_eq!(
         (store.declarations_of("key").unwrap(), store.last_declaration_revision("key").unwrap()),
-        ((0, Vec::new()), 0)
+        ((nth(0), Vec::new()), nth(0))
     );
     let declaring = |revision: i64, declared: &[(&str, &str, Option<&str>)]| Commit {
         declarations: declared
@@ -221,8 +233,11 @@ pub fn the_declarations_of_a_kind_are_found_with_the_revision_that_changed_them_
     ];
     for (n, (newest, found)) in expected.into_iter().enumerate() {
         write(&store, &all[n..=n]);
-        assert_eq!(standing(n + 1), (newest, found.into_iter().map(ToOwned::to_owned).collect()));
+        assert_eq!(
+            standing(n + 1),
+            (nth(newest), found.into_iter().map(ToOwned::to_owned).collect())
+        );
     }
-    let rows = store.revisions_of(&[4, 2, 9]).unwrap();
-    assert_eq!(rows.iter().map(|row| row.revision).collect::<Vec<_>>(), [2, 4]);
+    let rows = store.revisions_of(&[nth(4), nth(2), nth(9)]).unwrap();
+    assert_eq!(rows.iter().map(|row| row.revision).collect::<Vec<_>>(), [nth(2), nth(4)]);
 }

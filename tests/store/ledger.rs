@@ -1,7 +1,8 @@
 //! Commits to write, and a ledger full of them.
 
 use ledger::{
-    Commit, DeclarationVersion, MeasureRow, ObservationRow, Store, SubmissionRow, WriteOutcome,
+    Commit, DeclarationVersion, MeasureRow, ObservationRow, RevisionNumber, RevisionSpan, Store,
+    StoredMeasure, StoredMonth, StoredUnit, SubmissionRow, TimestampMicros, WriteOutcome,
 };
 
 /// A place for one ledger, empty at first, which can be opened repeatedly.
@@ -25,6 +26,31 @@ pub trait Place {
 /// January 2021 as the number of months since year 0.
 pub const JANUARY: i64 = 2021 * 12;
 
+/// The revision with a number.
+pub const fn nth(number: i64) -> RevisionNumber {
+    RevisionNumber::new(number)
+}
+
+/// The time this many microseconds after 1970.
+pub const fn time_at(micros: i64) -> TimestampMicros {
+    TimestampMicros::new(micros)
+}
+
+/// The revisions after one up to another.
+pub const fn span(after: i64, up_to: i64) -> RevisionSpan {
+    RevisionSpan::new(nth(after), nth(up_to))
+}
+
+/// Units with some numbers.
+pub fn units(numbers: &[i64]) -> Vec<StoredUnit> {
+    numbers.iter().copied().map(StoredUnit::new).collect()
+}
+
+/// Measures with some numbers.
+pub fn measures(numbers: &[i64]) -> Vec<StoredMeasure> {
+    numbers.iter().copied().map(StoredMeasure::new).collect()
+}
+
 pub fn figure(
     revision: i64,
     unit: i64,
@@ -32,7 +58,14 @@ pub fn figure(
     month: i64,
     mantissa: Option<i64>,
 ) -> ObservationRow {
-    ObservationRow { revision, unit, measure, month, mantissa, scale: 2 }
+    ObservationRow {
+        revision: nth(revision),
+        unit: StoredUnit::new(unit),
+        measure: StoredMeasure::new(measure),
+        month: StoredMonth::new(month),
+        mantissa,
+        scale: 2,
+    }
 }
 
 pub fn submission(id: &str) -> SubmissionRow {
@@ -52,8 +85,8 @@ pub fn submission(id: &str) -> SubmissionRow {
 /// An empty commit, recorded one second after the revision before it.
 pub fn bare(revision: i64) -> Commit {
     Commit {
-        revision,
-        recorded_at: revision * 1_000_000,
+        revision: nth(revision),
+        recorded_at: time_at(revision * 1_000_000),
         kind: "submission".to_owned(),
         actor: "tester".to_owned(),
         ..Commit::default()
@@ -73,12 +106,18 @@ pub fn declaration(kind: &str, code: &str, document: Option<&str>) -> Declaratio
 pub fn dictionaries(units: i64, measures: i64) -> Commit {
     Commit {
         kind: "units".to_owned(),
-        new_units: (1..=units).map(|number| (number, format!("unit-{number}"))).collect(),
+        new_units: (1..=units)
+            .map(|number| (StoredUnit::new(number), format!("unit-{number}")))
+            .collect(),
         unit_versions: (1..=units)
-            .map(|number| (number, format!("{{\"code\":\"unit-{number}\"}}")))
+            .map(|number| (StoredUnit::new(number), format!("{{\"code\":\"unit-{number}\"}}")))
             .collect(),
         new_measures: (1..=measures)
-            .map(|id| MeasureRow { id, code: format!("measure.{id}"), members: String::new() })
+            .map(|id| MeasureRow {
+                id: StoredMeasure::new(id),
+                code: format!("measure.{id}"),
+                members: String::new(),
+            })
             .collect(),
         ..bare(1)
     }
@@ -103,16 +142,17 @@ pub fn eventful() -> Vec<Commit> {
         findings: "[{\"rule\":\"r\"}]".to_owned(),
         ..submission("S3")
     };
-    let renamed =
-        |revision: i64, unit: i64| (unit, format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"));
+    let renamed = |revision: i64, unit: i64| {
+        (StoredUnit::new(unit), format!("{{\"name\":\"Đơn vị {unit} ở {revision}\"}}"))
+    };
     vec![
         Commit {
             catalogue: Some((1, "{\"indicators\":[]}".to_owned())),
             ..of_kind(1, "catalogue")
         },
         Commit {
-            revision: 2,
-            recorded_at: 2_000_000,
+            revision: nth(2),
+            recorded_at: time_at(2_000_000),
             reason: Some(String::new()),
             ..dictionaries(4, 3)
         },
@@ -134,14 +174,23 @@ pub fn eventful() -> Vec<Commit> {
             observations: vec![figure(4, 1, 2, JANUARY, None), figure(4, 4, 1, -7, None)],
             ..of_kind(4, "withdrawal")
         },
-        Commit { closings: vec![(JANUARY, true), (JANUARY + 1, true)], ..of_kind(5, "closing") },
         Commit {
-            closings: vec![(JANUARY, false), (JANUARY + 2, true)],
+            closings: vec![
+                (StoredMonth::new(JANUARY), true),
+                (StoredMonth::new(JANUARY + 1), true),
+            ],
+            ..of_kind(5, "closing")
+        },
+        Commit {
+            closings: vec![
+                (StoredMonth::new(JANUARY), false),
+                (StoredMonth::new(JANUARY + 2), true),
+            ],
             reason: Some("đính chính".to_owned()),
             ..of_kind(6, "reopening")
         },
         Commit {
-            new_units: vec![(5, "unit-5".to_owned())],
+            new_units: vec![(StoredUnit::new(5), "unit-5".to_owned())],
             unit_versions: vec![renamed(7, 1), renamed(7, 5)],
             ..of_kind(7, "units")
         },
@@ -151,7 +200,7 @@ pub fn eventful() -> Vec<Commit> {
         },
         Commit {
             new_measures: vec![MeasureRow {
-                id: 4,
+                id: StoredMeasure::new(4),
                 code: "measure.1".to_owned(),
                 members: "channel=online,level=4".to_owned(),
             }],
@@ -160,7 +209,10 @@ pub fn eventful() -> Vec<Commit> {
                 vec![figure(9, 1, 4, JANUARY + 1, Some(7)), figure(9, 5, 4, JANUARY, Some(8))],
             )
         },
-        Commit { closings: vec![(JANUARY + 2, false)], ..of_kind(10, "reopening") },
+        Commit {
+            closings: vec![(StoredMonth::new(JANUARY + 2), false)],
+            ..of_kind(10, "reopening")
+        },
         // Two kinds with the same code, and codes that databases order differently.
         Commit {
             declarations: vec![
@@ -180,8 +232,8 @@ pub fn eventful() -> Vec<Commit> {
         // A number without a version, and the same microsecond twice; one removed entry exists, the
         // other never did.
         Commit {
-            recorded_at: 11_000_000,
-            new_units: vec![(6, "unit-6".to_owned())],
+            recorded_at: time_at(11_000_000),
+            new_units: vec![(StoredUnit::new(6), "unit-6".to_owned())],
             unit_versions: vec![renamed(12, 2), renamed(12, 5)],
             declarations: vec![
                 declaration("annotation", "dich-2021", Some("{}")),
@@ -194,14 +246,14 @@ pub fn eventful() -> Vec<Commit> {
 }
 
 pub fn write(store: &Store, commits: &[Commit]) {
-    let expected = commits[0].revision - 1;
+    let expected = commits[0].revision.previous();
     assert_eq!(store.write(expected, commits, &[]).unwrap(), WriteOutcome::Written);
 }
 
 /// All figures that replay returns.
 pub fn replayed(store: &Store, after: i64, up_to: i64) -> Vec<ObservationRow> {
     let mut rows = Vec::new();
-    store.replay(after, up_to, &mut |row| rows.push(row)).unwrap();
+    store.replay(span(after, up_to), &mut |row| rows.push(row)).unwrap();
     rows
 }
 

@@ -2,13 +2,13 @@
 
 use ledger::{DraftRow, PageChange, SessionRow};
 
-use crate::ledger::Place;
+use crate::ledger::{Place, time_at};
 
 fn draft(n: i64) -> PageChange {
     PageChange::SaveDraft(DraftRow {
         holder: "key:a".to_owned(),
         code: format!("entry/{n}"),
-        saved_at: n,
+        saved_at: time_at(n),
         document: "{}".to_owned(),
     })
 }
@@ -37,26 +37,36 @@ pub fn sessions_are_kept_until_they_end_or_are_purged(place: &dyn Place) {
         PageChange::BeginSession(SessionRow {
             id: id.to_owned(),
             sealed: "x".to_owned(),
-            created_at: at,
-            last_used_at: at,
+            created_at: time_at(at),
+            last_used_at: time_at(at),
         })
     };
     for (id, at) in [("a", 10), ("b", 20), ("c", 30)] {
         store.change_pages(&begin(id, at)).unwrap();
     }
-    let used = |id: &str| store.session(id).unwrap().map(|row| row.last_used_at);
+    let used = |id: &str| store.session(id).unwrap().map(|row| row.last_used_at.get());
     for at in [25, 24] {
-        store.change_pages(&PageChange::UseSession { id: "a".to_owned(), at }).unwrap();
+        store
+            .change_pages(&PageChange::UseSession { id: "a".to_owned(), at: time_at(at) })
+            .unwrap();
     }
     assert_eq!(used("a"), Some(25), "a later use is kept");
     store.change_pages(&PageChange::EndSession("c".to_owned())).unwrap();
     assert_eq!(used("c"), None);
     store
-        .change_pages(&PageChange::Purge { unused_since: 21, begun_before: 5, saved_before: 0 })
+        .change_pages(&PageChange::Purge {
+            unused_since: time_at(21),
+            begun_before: time_at(5),
+            saved_before: time_at(0),
+        })
         .unwrap();
     assert_eq!((used("a"), used("b")), (Some(25), None));
     store
-        .change_pages(&PageChange::Purge { unused_since: 0, begun_before: 11, saved_before: 0 })
+        .change_pages(&PageChange::Purge {
+            unused_since: time_at(0),
+            begun_before: time_at(11),
+            saved_before: time_at(0),
+        })
         .unwrap();
     assert_eq!(used("a"), None, "however it was used");
 }

@@ -11,7 +11,7 @@ use ledger::{Store, StoreError, WriteOutcome};
 
 use crate::chain::{hashes, kept, same_ledgers};
 use crate::database::{Database, ask};
-use crate::ledger::{Place, bare, bringing, eventful, filled, write};
+use crate::ledger::{Place, bare, bringing, eventful, filled, nth, time_at, write};
 use crate::sqlite;
 
 /// Reverts the migration for origins and key uses.
@@ -218,7 +218,10 @@ fn tables_are_made_only_when_asked() {
         fresh.ask("SELECT count(*) FROM __diesel_schema_migrations"),
         [versions.to_string()]
     );
-    assert_eq!(Store::open(&fresh.database.address, false).unwrap().head().unwrap().revision, 1);
+    assert_eq!(
+        Store::open(&fresh.database.address, false).unwrap().head().unwrap().revision,
+        nth(1)
+    );
 }
 
 #[test]
@@ -369,7 +372,7 @@ fn the_migrations_can_be_taken_back() {
     let left = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace UNION \
                 SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
     assert!(fresh.ask(left).is_empty());
-    assert_eq!(fresh.open().head().unwrap().revision, 0);
+    assert_eq!(fresh.open().head().unwrap().revision, nth(0));
 }
 
 /// Opening without a chain to compute, and by two programs at once.
@@ -450,7 +453,7 @@ fn a_store_is_notified_of_other_writes_within_a_second() {
         told.recv_timeout(Duration::from_secs(1)).unwrap();
         assert_eq!(
             store.head().unwrap().revision,
-            revision,
+            nth(revision),
             "a revision is readable when its notification arrives"
         );
     }
@@ -459,8 +462,8 @@ fn a_store_is_notified_of_other_writes_within_a_second() {
         "an instance is not notified of its own writes"
     );
     // Refused writes cause no notification either.
-    assert!(matches!(other.write(7, &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(_)));
-    assert!(other.write(20, &[bare(22)], &[]).is_err());
+    assert!(matches!(other.write(nth(7), &[bare(8)], &[]).unwrap(), WriteOutcome::Behind(_)));
+    assert!(other.write(nth(20), &[bare(22)], &[]).is_err());
     assert!(told.recv_timeout(Duration::from_millis(300)).is_err());
 }
 
@@ -481,7 +484,7 @@ fn a_store_listens_again_after_its_connections_were_cut() {
     write(&other, &[bare(1)]);
     told.recv_timeout(Duration::from_secs(1)).unwrap();
     write(&store, &[bare(2)]);
-    assert_eq!(other.head().unwrap().revision, 2);
+    assert_eq!(other.head().unwrap().revision, nth(2));
 }
 
 /// A reader that continues after the last revision seen never misses one.
@@ -495,7 +498,7 @@ fn revisions_become_visible_in_their_order() {
     let insist = |store: &Store| {
         while continues() {
             let head = store.head().unwrap().revision;
-            store.write(head, &[bare(head + 1)], &[]).unwrap();
+            store.write(head, &[bare(head.get() + 1)], &[]).unwrap();
         }
         store.data_version().unwrap(); // ends a lock that was kept
     };
@@ -505,9 +508,9 @@ fn revisions_become_visible_in_their_order() {
     thread::scope(|scope| {
         stores.iter().for_each(|store| drop(scope.spawn(|| insist(store))));
         while continues() {
-            for row in reader.revisions(last, 1000).unwrap() {
-                assert_eq!(row.revision, last + 1);
-                last = row.revision;
+            for row in reader.revisions(nth(last), 1000).unwrap() {
+                assert_eq!(row.revision, nth(last + 1));
+                last = row.revision.get();
             }
             enough.store(last > 100 && began.elapsed() > Duration::from_secs(3), Ordering::Relaxed);
         }
@@ -533,7 +536,10 @@ fn a_role_that_may_read_and_append_is_enough() {
         format!("postgres://{role}@{}", fresh.database.address.rsplit_once('@').unwrap().1);
     let store = Store::open(&address, true).unwrap();
     write(&store, &eventful()[6..]);
-    assert_eq!((store.purge_idempotency(1).unwrap(), store.head().unwrap().revision), (0, 12));
+    assert_eq!(
+        (store.purge_idempotency(time_at(1)).unwrap(), store.head().unwrap().revision),
+        (0, nth(12))
+    );
     for refused in [
         "CREATE TABLE x (id INTEGER)",
         "UPDATE revisions SET actor = ''",
@@ -557,7 +563,7 @@ fn competing_writers_all_make_progress() {
     let attempt = |store: &Store, pause: u64| {
         let head = store.head().unwrap().revision;
         thread::sleep(Duration::from_millis(pause));
-        store.write(head, &[bare(head + 1)], &[]).unwrap() == WriteOutcome::Written
+        store.write(head, &[bare(head.get() + 1)], &[]).unwrap() == WriteOutcome::Written
     };
     thread::scope(|scope| {
         let slowly = scope.spawn(|| {
@@ -581,7 +587,7 @@ fn an_unused_writer_turn_ends_soon() {
     let (store, other) = (fresh.open(), fresh.open());
     write(&other, &[bare(1)]);
     for (revision, most) in [(2, 4_000), (3, 500), (4, 4_000)] {
-        assert!(matches!(store.write(0, &[bare(1)], &[]).unwrap(), WriteOutcome::Behind(_)));
+        assert!(matches!(store.write(nth(0), &[bare(1)], &[]).unwrap(), WriteOutcome::Behind(_)));
         if revision == 3 {
             store.data_version().unwrap(); // nothing to write, it checks for other writers again
         }

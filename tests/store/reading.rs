@@ -5,43 +5,44 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ledger::{
     ClosingRow, Commit, DeclarationRow, LedgerHead, ObservationKey, ObservationQuery,
-    ObservationRow, RevisionContents, StoreError,
+    ObservationRow, RevisionContents, RevisionNumber, RevisionSpan, StoreError, StoredMeasure,
+    StoredMonth, StoredUnit, TimestampMicros,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::ledger::{
-    JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, replayed,
-    write,
+    JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, measures,
+    nth, replayed, span, time_at, units, write,
 };
 
 pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     let store = place.open();
     store.ping().unwrap();
-    assert_eq!(store.head().unwrap(), LedgerHead { revision: 0, recorded_at: 0 });
-    assert_eq!(store.head_at(i64::MAX).unwrap(), LedgerHead::default());
+    assert_eq!(store.head().unwrap(), LedgerHead { revision: nth(0), recorded_at: time_at(0) });
+    assert_eq!(store.head_at(time_at(i64::MAX)).unwrap(), LedgerHead::default());
     assert_eq!(store.catalogue().unwrap(), None);
     assert_eq!(store.catalogue_version(1).unwrap(), None);
     assert!(store.catalogue_versions().unwrap().is_empty());
     assert!(store.units().unwrap().is_empty());
     assert!(store.unit_numbers().unwrap().is_empty());
     assert!(store.measures().unwrap().is_empty());
-    assert!(store.revisions(0, 10).unwrap().is_empty());
+    assert!(store.revisions(nth(0), 10).unwrap().is_empty());
     assert!(replayed(&store, 0, i64::MAX).is_empty());
     assert_eq!(store.submission("S1").unwrap(), None);
-    assert!(store.submissions_of(&[1, 2]).unwrap().is_empty());
-    assert_eq!(store.revision(0).unwrap(), None);
+    assert!(store.submissions_of(&[nth(1), nth(2)]).unwrap().is_empty());
+    assert_eq!(store.revision(nth(0)).unwrap(), None);
     assert!(
-        store.commits(0, i64::MAX).unwrap().is_empty()
-            && store.touched_unit_mismatches(0, i64::MAX).unwrap().is_empty()
+        store.commits(RevisionSpan::ALL).unwrap().is_empty()
+            && store.touched_unit_mismatches(RevisionSpan::ALL).unwrap().is_empty()
     );
     assert!(
-        store.revision_contents(0, i64::MAX, 9).unwrap().is_empty()
-            && store.closings_at(i64::MAX).unwrap().is_empty()
+        store.revision_contents(RevisionSpan::ALL, 9).unwrap().is_empty()
+            && store.closings_at(RevisionNumber::END).unwrap().is_empty()
     );
     assert!(
-        store.declarations_at(i64::MAX).unwrap().is_empty()
-            && store.times(i64::MAX).unwrap().is_empty()
+        store.declarations_at(RevisionNumber::END).unwrap().is_empty()
+            && store.times(nth(i64::MAX)).unwrap().is_empty()
     );
     assert!(
         store.idempotent_responses().unwrap().is_empty()
@@ -101,7 +102,7 @@ pub fn replay_survives_a_panic_of_the_one_who_takes(place: &dyn Place) {
     for (after, up_to) in [(1, 2), (0, 21)] {
         let mut seen = 0;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            store.replay(after, up_to, &mut |_| {
+            store.replay(span(after, up_to), &mut |_| {
                 seen += 1;
                 assert!(seen < 10_000, "enough");
             })
@@ -146,7 +147,12 @@ fn queries() -> impl Strategy<Value = ObservationQuery> {
     let month = || prop::option::of(JANUARY - 1..JANUARY + 16);
     let revision = || prop::option::of(-1..45_i64);
     let place = (0..45_i64, 0..310_i64, 0..9_i64, JANUARY..JANUARY + 16).prop_map(
-        |(revision, unit, measure, month)| ObservationKey { revision, unit, measure, month },
+        |(revision, unit, measure, month)| ObservationKey {
+            revision: nth(revision),
+            unit: StoredUnit::new(unit),
+            measure: StoredMeasure::new(measure),
+            month: StoredMonth::new(month),
+        },
     );
     let limit = prop_oneof![0..5_u32, 5..3000_u32, Just(u32::MAX)];
     (units, measures, month(), month(), revision(), revision(), prop::option::of(place), limit)
@@ -161,12 +167,12 @@ fn queries() -> impl Strategy<Value = ObservationQuery> {
                 after,
                 limit,
             )| ObservationQuery {
-                units,
-                measures,
-                from_month,
-                to_month,
-                after_revision,
-                up_to_revision,
+                units: units.as_deref().map(self::units),
+                measures: measures.as_deref().map(self::measures),
+                from_month: from_month.map(StoredMonth::new),
+                to_month: to_month.map(StoredMonth::new),
+                after_revision: after_revision.map(nth),
+                up_to_revision: up_to_revision.map(nth),
                 after,
                 limit,
             },
@@ -186,22 +192,25 @@ pub fn a_query_finds_exactly_what_reading_everything_and_choosing_finds(place: &
         .unwrap();
     let of_one = store
         .observations(
-            &ObservationQuery { limit: 100_000, ..ObservationQuery::default() }.of_revision(7),
+            &ObservationQuery { limit: 100_000, ..ObservationQuery::default() }.of_revision(nth(7)),
         )
         .unwrap();
     assert!(!of_one.is_empty());
-    assert_eq!(of_one, all.iter().filter(|row| row.revision == 7).copied().collect::<Vec<_>>());
+    assert_eq!(
+        of_one,
+        all.iter().filter(|row| row.revision == nth(7)).copied().collect::<Vec<_>>()
+    );
 }
 
 pub fn pages_by_cursor_equal_the_whole(place: &dyn Place) {
     let store = place.open();
     let all = filled(&store);
-    let everybody: Vec<i64> = (1..=300).collect();
+    let everybody: Vec<StoredUnit> = (1..=300).map(StoredUnit::new).collect();
     for (units, measures, limit) in [
         (None, None, 97),
-        (Some(vec![5, 77, 130]), None, 3),
-        (Some(everybody), Some(vec![2, 4]), 61),
-        (None, Some(vec![5]), 1000),
+        (Some(units(&[5, 77, 130])), None, 3),
+        (Some(everybody), Some(measures(&[2, 4])), 61),
+        (None, Some(measures(&[5])), 1000),
     ] {
         let mut query = ObservationQuery { units, measures, limit, ..ObservationQuery::default() };
         let whole = chosen(&all, &ObservationQuery { limit: u32::MAX, ..query.clone() });
@@ -220,27 +229,30 @@ pub fn pages_by_cursor_equal_the_whole(place: &dyn Place) {
 pub fn submissions_are_found_by_identifier_and_by_revision(place: &dyn Place) {
     let store = place.open();
     write(&store, &[dictionaries(1, 1), bringing(2, Vec::new()), bare(3), bringing(4, Vec::new())]);
-    assert_eq!(store.submission("S4").unwrap().unwrap().revision.revision, 4);
+    assert_eq!(store.submission("S4").unwrap().unwrap().revision.revision, nth(4));
     assert!(
         store.submission("s4").unwrap().is_none()
             && store.submission("S3").unwrap().is_none()
             && store.submission("").unwrap().is_none()
     );
-    let many: Vec<i64> = (-5..40_000).rev().chain([2, 2]).collect();
+    let many: Vec<RevisionNumber> = (-5..40_000).rev().chain([2, 2]).map(nth).collect();
     let found: Vec<_> = store
         .submissions_of(&many)
         .unwrap()
         .into_iter()
         .map(|record| (record.revision.revision, record.submission.id))
         .collect();
-    assert_eq!(found, [(2, "S2".to_owned()), (4, "S4".to_owned())]);
+    assert_eq!(found, [(nth(2), "S2".to_owned()), (nth(4), "S4".to_owned())]);
     assert!(store.submissions_of(&[]).unwrap().is_empty());
 }
 
 pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place) {
     let store = place.open();
     let version = |revision: i64, units: &[i64]| Commit {
-        unit_versions: units.iter().map(|unit| (*unit, format!("{unit} in {revision}"))).collect(),
+        unit_versions: units
+            .iter()
+            .map(|unit| (StoredUnit::new(*unit), format!("{unit} in {revision}")))
+            .collect(),
         ..bare(revision)
     };
     write(
@@ -249,17 +261,22 @@ pub fn the_newest_version_of_each_unit_counts_at_each_revision(place: &dyn Place
             dictionaries(3, 0),
             version(2, &[1, 3]),
             version(3, &[3]),
-            Commit { new_units: vec![(4, "unversioned".to_owned())], ..bare(4) },
+            Commit { new_units: vec![(StoredUnit::new(4), "unversioned".to_owned())], ..bare(4) },
         ],
     );
     let revisions = |revision: i64| {
-        store.units_at(revision).unwrap().into_iter().map(|unit| unit.revision).collect::<Vec<_>>()
+        store
+            .units_at(nth(revision))
+            .unwrap()
+            .into_iter()
+            .map(|unit| unit.revision.get())
+            .collect::<Vec<_>>()
     };
     assert!(revisions(0).is_empty());
     assert_eq!(revisions(1), [1, 1, 1]);
     assert_eq!(revisions(2), [2, 1, 2]);
     assert_eq!(revisions(3), [2, 1, 3]);
-    assert_eq!(store.units().unwrap(), store.units_at(3).unwrap());
+    assert_eq!(store.units().unwrap(), store.units_at(nth(3)).unwrap());
     assert_eq!(store.units().unwrap()[2].document, "3 in 3");
 }
 
@@ -270,11 +287,11 @@ pub fn the_catalogue_keeps_every_version(place: &dyn Place) {
         ..bare(revision)
     };
     write(&store, &[version(1, 1), bare(2), version(3, 2)]);
-    assert_eq!(store.catalogue_versions().unwrap(), [(1, 1), (2, 3)]);
+    assert_eq!(store.catalogue_versions().unwrap(), [(1, nth(1)), (2, nth(3))]);
     assert_eq!(store.catalogue().unwrap().unwrap().document, "catalogue 2");
     assert_eq!(store.catalogue_version(1).unwrap().unwrap().document, "catalogue 1");
     assert!(store.catalogue_version(3).unwrap().is_none());
-    assert!(matches!(store.write(3, &[version(4, 2)], &[]), Err(StoreError::Conflict(_))));
+    assert!(matches!(store.write(nth(3), &[version(4, 2)], &[]), Err(StoreError::Conflict(_))));
 }
 
 pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
@@ -282,16 +299,19 @@ pub fn the_revision_of_a_time_is_the_last_one_before_it(place: &dyn Place) {
     let times = [10, 20, 20, 20, 30, 45, 45];
     let commits: Vec<_> = (1..)
         .zip(times)
-        .map(|(revision, recorded_at)| Commit { recorded_at, ..bare(revision) })
+        .map(|(revision, recorded_at)| Commit {
+            recorded_at: time_at(recorded_at),
+            ..bare(revision)
+        })
         .collect();
     write(&store, &commits);
     for time in 0..50 {
         let revision =
             i64::try_from(times.iter().filter(|recorded_at| **recorded_at <= time).count())
                 .unwrap();
-        assert_eq!(store.head_at(time).unwrap().revision, revision, "at {time}");
+        assert_eq!(store.head_at(time_at(time)).unwrap().revision, nth(revision), "at {time}");
     }
-    assert_eq!(store.head_at(29).unwrap().recorded_at, 20);
+    assert_eq!(store.head_at(time_at(29)).unwrap().recorded_at, time_at(20));
 }
 
 pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
@@ -308,21 +328,21 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
             })
         });
         assert_eq!(
-            store.closings_at(number).unwrap(),
+            store.closings_at(nth(number)).unwrap(),
             closings.collect::<Vec<_>>(),
             "closings at {revision}"
         );
         let measures: Vec<_> = then.iter().flat_map(|commit| commit.new_measures.clone()).collect();
-        assert_eq!(store.measures_at(number).unwrap(), measures, "measures at {revision}");
+        assert_eq!(store.measures_at(nth(number)).unwrap(), measures, "measures at {revision}");
         let catalogue = then.iter().rev().find_map(|commit| {
             commit.catalogue.clone().map(|(version, document)| (version, commit.revision, document))
         });
         let found = store
-            .catalogue_at(number)
+            .catalogue_at(nth(number))
             .unwrap()
             .map(|found| (found.version, found.revision, found.document));
         assert_eq!(found, catalogue, "catalogue at {revision}");
-        let mut units: HashMap<i64, (i64, String)> = HashMap::new();
+        let mut units: HashMap<StoredUnit, (RevisionNumber, String)> = HashMap::new();
         for commit in then {
             units.extend(
                 commit
@@ -332,7 +352,7 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
             );
         }
         let found: HashMap<_, _> = store
-            .units_at(number)
+            .units_at(nth(number))
             .unwrap()
             .into_iter()
             .map(|unit| (unit.number, (unit.revision, unit.document)))
@@ -353,36 +373,46 @@ pub fn at_each_revision_the_ledger_is_as_it_was_then(place: &dyn Place) {
         }
         let declared: Vec<_> =
             declared.into_values().filter(|version| version.document.is_some()).collect();
-        assert_eq!(store.declarations_at(number).unwrap(), declared, "declarations at {revision}");
         assert_eq!(
-            store.times(number).unwrap(),
+            store.declarations_at(nth(number)).unwrap(),
+            declared,
+            "declarations at {revision}"
+        );
+        assert_eq!(
+            store.times(nth(number)).unwrap(),
             then.iter().map(|commit| commit.recorded_at).collect::<Vec<_>>(),
             "times at {revision}"
         );
     }
-    assert_eq!(store.measures_at(i64::MAX).unwrap(), store.measures().unwrap());
-    assert_eq!(store.closings_at(i64::MAX).unwrap().len(), 5);
+    assert_eq!(store.measures_at(RevisionNumber::END).unwrap(), store.measures().unwrap());
+    assert_eq!(store.closings_at(RevisionNumber::END).unwrap().len(), 5);
     assert_eq!(
-        (store.declarations_at(i64::MAX).unwrap().len(), store.times(i64::MAX).unwrap().len()),
+        (
+            store.declarations_at(RevisionNumber::END).unwrap().len(),
+            store.times(nth(i64::MAX)).unwrap().len()
+        ),
         (4, 12)
     );
-    assert!(store.declarations_at(-1).unwrap().is_empty() && store.times(-1).unwrap().is_empty());
     assert!(
-        store.closings_at(-1).unwrap().is_empty()
-            && store.measures_at(-1).unwrap().is_empty()
-            && store.units_at(-1).unwrap().is_empty()
+        store.declarations_at(nth(-1)).unwrap().is_empty()
+            && store.times(nth(-1)).unwrap().is_empty()
+    );
+    assert!(
+        store.closings_at(nth(-1)).unwrap().is_empty()
+            && store.measures_at(nth(-1)).unwrap().is_empty()
+            && store.units_at(nth(-1)).unwrap().is_empty()
     );
 }
 
 pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
     let store = place.open();
     write(&store, &eventful());
-    let units = |codes: &[&str]| RevisionContents {
+    let changed = |codes: &[&str]| RevisionContents {
         units: codes.iter().map(|code| (*code).to_owned()).collect(),
         ..RevisionContents::default()
     };
     let months = |months: &[i64]| RevisionContents {
-        months: months.iter().map(|month| JANUARY + month).collect(),
+        months: months.iter().map(|month| StoredMonth::new(JANUARY + month)).collect(),
         ..RevisionContents::default()
     };
     let declared = |codes: &[&str]| RevisionContents {
@@ -392,38 +422,38 @@ pub fn what_revisions_brought_besides_figures_is_named(place: &dyn Place) {
     let catalogue =
         |version: i64| RevisionContents { catalogue: Some(version), ..RevisionContents::default() };
     let all = [
-        (1, catalogue(1)),
-        (2, units(&["unit-1", "unit-2", "unit-3", "unit-4"])),
-        (5, months(&[0, 1])),
-        (6, months(&[0, 2])),
-        (7, units(&["unit-1", "unit-5"])),
-        (8, catalogue(2)),
-        (10, months(&[2])),
-        (11, declared(&["dich-2021", "B.z", "a-b", "a.c", "dich-2021"])),
+        (nth(1), catalogue(1)),
+        (nth(2), changed(&["unit-1", "unit-2", "unit-3", "unit-4"])),
+        (nth(5), months(&[0, 1])),
+        (nth(6), months(&[0, 2])),
+        (nth(7), changed(&["unit-1", "unit-5"])),
+        (nth(8), catalogue(2)),
+        (nth(10), months(&[2])),
+        (nth(11), declared(&["dich-2021", "B.z", "a-b", "a.c", "dich-2021"])),
         (
-            12,
+            nth(12),
             RevisionContents {
                 units: vec!["unit-2".to_owned(), "unit-5".to_owned()],
                 ..declared(&["dich-2021", "B.z", "never"])
             },
         ),
     ];
-    assert_eq!(store.revision_contents(0, 12, 9).unwrap(), HashMap::from(all.clone()));
+    assert_eq!(store.revision_contents(span(0, 12), 9).unwrap(), HashMap::from(all.clone()));
     assert_eq!(
-        store.revision_contents(4, 8, 9).unwrap(),
+        store.revision_contents(span(4, 8), 9).unwrap(),
         HashMap::from_iter(all[2..6].iter().cloned())
     );
     assert_eq!(
-        store.revision_contents(1, 2, 3).unwrap(),
-        HashMap::from([(2, units(&["unit-1", "unit-2", "unit-3"]))])
+        store.revision_contents(span(1, 2), 3).unwrap(),
+        HashMap::from([(nth(2), changed(&["unit-1", "unit-2", "unit-3"]))])
     );
     assert_eq!(
-        store.revision_contents(10, 11, 3).unwrap(),
-        HashMap::from([(11, declared(&["dich-2021", "B.z", "a-b"]))])
+        store.revision_contents(span(10, 11), 3).unwrap(),
+        HashMap::from([(nth(11), declared(&["dich-2021", "B.z", "a-b"]))])
     );
     assert!(
-        store.revision_contents(2, 4, 9).unwrap().is_empty()
-            && store.revision_contents(12, 99, 9).unwrap().is_empty()
+        store.revision_contents(span(2, 4), 9).unwrap().is_empty()
+            && store.revision_contents(span(12, 99), 9).unwrap().is_empty()
     );
 }
 
@@ -445,7 +475,7 @@ pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(plac
         ],
     );
     let standing = |revision: i64| {
-        let rows = store.declarations_at(revision).unwrap().into_iter();
+        let rows = store.declarations_at(nth(revision)).unwrap().into_iter();
         rows.map(|row| {
             format!("{} {} {} {}", row.kind, row.code, row.revision, row.document.unwrap())
         })
@@ -464,27 +494,27 @@ pub fn the_newest_version_of_each_declaration_counts_until_it_is_taken_away(plac
 pub fn the_times_of_all_revisions_are_read_in_order(place: &dyn Place) {
     let store = place.open();
     let commits: Vec<_> = (1..=50_001)
-        .map(|revision| Commit { recorded_at: revision / 3, ..bare(revision) })
+        .map(|revision| Commit { recorded_at: time_at(revision / 3), ..bare(revision) })
         .collect();
     write(&store, &commits);
-    let times = |up_to: i64| store.times(up_to).unwrap();
-    let expected: Vec<i64> = commits.iter().map(|commit| commit.recorded_at).collect();
+    let times = |up_to: i64| store.times(nth(up_to)).unwrap();
+    let expected: Vec<TimestampMicros> = commits.iter().map(|commit| commit.recorded_at).collect();
     for up_to in [0, 1, 49_999, 50_000, 50_001] {
         assert_eq!(times(up_to), expected[..usize::try_from(up_to).unwrap()], "{up_to}");
     }
     assert_eq!(times(i64::MAX), expected);
     place.tamper("revisions", "DELETE FROM revisions WHERE revision = 50000");
-    assert!(matches!(store.times(50_001), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(store.times(nth(50_001)), Err(StoreError::Corrupt { .. })));
 }
 
 /// The order is that of bytes, whatever the language of the database is.
 pub fn units_are_named_in_the_same_order_everywhere(place: &dyn Place) {
     let store = place.open();
     let codes = ["B.z", "a-b", "a.c", "a_a", "ab", "b.a", "d", "z9"];
-    let numbered: Vec<(i64, String)> =
-        (1..).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
+    let numbered: Vec<(StoredUnit, String)> =
+        (1..).map(StoredUnit::new).zip(codes.iter().rev().map(|code| (*code).to_owned())).collect();
     let unit_versions = numbered.iter().map(|(number, _)| (*number, "{}".to_owned())).collect();
     write(&store, &[Commit { new_units: numbered, unit_versions, ..bare(1) }]);
-    assert_eq!(store.revision_contents(0, 1, 9).unwrap()[&1].units, codes);
-    assert_eq!(store.revision_contents(0, 1, 3).unwrap()[&1].units, codes[..3]);
+    assert_eq!(store.revision_contents(span(0, 1), 9).unwrap()[&nth(1)].units, codes);
+    assert_eq!(store.revision_contents(span(0, 1), 3).unwrap()[&nth(1)].units, codes[..3]);
 }

@@ -12,7 +12,7 @@ use ledger::{Store, StoreError};
 use tempfile::TempDir;
 
 use crate::database::{Database, ask};
-use crate::ledger::{bare, replayed, write};
+use crate::ledger::{bare, replayed, time_at, write};
 use crate::postgres::hides;
 
 /// A PostgreSQL server of its own, removed at the end.
@@ -128,7 +128,7 @@ fn sessions_are_encrypted_and_the_servers_name_is_checked_as_the_address_says() 
         let (sender, told) = channel();
         store.on_change(move || sender.send(()).unwrap_or_default());
         told.recv_timeout(Duration::from_secs(10)).unwrap();
-        write(&store, &[bare(store.head().unwrap().revision + 1)]);
+        write(&store, &[bare(store.head().unwrap().revision.get() + 1)]);
         assert_eq!(encrypted(here), [is], "{options}");
         drop(store);
         gone(here);
@@ -226,26 +226,26 @@ fn a_store_recovers_when_its_server_returns() {
         let head = store.head().unwrap().revision;
         server.command("stop");
         for error in [
-            store.write(head, &[bare(head + 1)], &[]).err(),
+            store.write(head, &[bare(head.get() + 1)], &[]).err(),
             store.head().err(),
-            store.recorded(&bare(head + 1)).err(),
-            store.purge_idempotency(0).err(),
+            store.recorded(&bare(head.get() + 1)).err(),
+            store.purge_idempotency(time_at(0)).err(),
         ] {
             assert!(matches!(error, Some(StoreError::Unavailable(_))), "{error:?}");
         }
         server.command("start");
         // Writing comes first in one round, reading in the other.
         if round == 0 {
-            write(&store, &[bare(head + 1)]);
+            write(&store, &[bare(head.get() + 1)]);
         }
-        assert_eq!(store.head().unwrap().revision, head + 1 - round);
+        assert_eq!(store.head().unwrap().revision, head.plus(1 - round));
         assert!(replayed(&store, 0, i64::MAX).is_empty());
         while told.try_recv().is_ok() {}
         let other = Store::open(&database.address, false).unwrap();
         let head = other.head().unwrap().revision;
-        write(&other, &[bare(head + 1)]);
+        write(&other, &[bare(head.get() + 1)]);
         told.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(store.head().unwrap().revision, head + 1);
+        assert_eq!(store.head().unwrap().revision, head.next());
     }
 }
 
@@ -285,7 +285,7 @@ fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
         await_standby("nobody").unwrap();
         thread::sleep(Duration::from_millis(200));
         thread::scope(|scope| {
-            let writing = scope.spawn(|| write(&store, &[bare(head + 1)]));
+            let writing = scope.spawn(|| write(&store, &[bare(head.get() + 1)]));
             let started = Instant::now();
             while waiting() != ["egov-kpi"] {
                 assert!(
@@ -297,6 +297,6 @@ fn a_commit_is_durable_even_where_the_server_would_not_wait_for_its_disk() {
             await_standby("").unwrap();
             writing.join().unwrap();
         });
-        assert_eq!(store.head().unwrap().revision, head + 1);
+        assert_eq!(store.head().unwrap().revision, head.next());
     }
 }

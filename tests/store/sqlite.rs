@@ -8,10 +8,12 @@ use std::thread;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use egov_kpi::app::read::ledger::verify;
-use ledger::{ObservationQuery, Store, StoreError};
+use ledger::{ObservationQuery, RevisionSpan, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::ledger::{Place, bare, bringing, dictionaries, figure, filled, replayed, write};
+use crate::ledger::{
+    Place, bare, bringing, dictionaries, figure, filled, nth, replayed, units, write,
+};
 
 /// A folder with one ledger file.
 pub struct Fresh {
@@ -123,7 +125,7 @@ fn paths_may_be_relative_and_hold_any_letters() {
         let relative = format!("{up}{}", fresh.path(name).trim_start_matches('/'));
         write(&open(&relative).unwrap(), &[bare(1)]);
         assert!(Path::new(&fresh.path(name)).is_file(), "{name}");
-        assert_eq!(open(&fresh.path(name)).unwrap().head().unwrap().revision, 1, "{name}");
+        assert_eq!(open(&fresh.path(name)).unwrap().head().unwrap().revision, nth(1), "{name}");
     }
 }
 
@@ -132,7 +134,7 @@ fn opening_again_migrates_nothing_and_loses_nothing() {
     let fresh = Fresh::default();
     write(&fresh.open(), &[bare(1)]);
     let before = fs::read(fresh.path("ledger.db")).unwrap();
-    assert_eq!(fresh.open().head().unwrap().revision, 1);
+    assert_eq!(fresh.open().head().unwrap().revision, nth(1));
     assert_eq!(fs::read(fresh.path("ledger.db")).unwrap(), before);
 }
 
@@ -194,8 +196,8 @@ fn a_damaged_file_is_named_as_such() {
     let mut bytes = fs::read(fresh.path("ledger.db")).unwrap();
     bytes[4096 * 8..].fill(0xA5);
     fs::write(fresh.path("ledger.db"), bytes).unwrap();
-    let outcome =
-        open(&fresh.path("ledger.db")).and_then(|store| store.replay(0, i64::MAX, &mut |_| ()));
+    let outcome = open(&fresh.path("ledger.db"))
+        .and_then(|store| store.replay(RevisionSpan::ALL, &mut |_| ()));
     assert!(matches!(outcome, Err(StoreError::Corrupt { .. })));
 }
 
@@ -206,9 +208,9 @@ fn a_locked_database_is_unavailable_and_serves_again_afterwards() {
     write(&store, &[bare(1)]);
     let mut other = fresh.connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    let error = store.write(1, &[bare(2)], &[]).unwrap_err();
+    let error = store.write(nth(1), &[bare(2)], &[]).unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    assert_eq!(store.head().unwrap().revision, 1);
+    assert_eq!(store.head().unwrap().revision, nth(1));
     other.batch_execute("ROLLBACK").unwrap();
     write(&store, &[bare(2)]);
 }
@@ -250,7 +252,8 @@ fn client_messages_contain_no_sql_and_the_log_has_the_cause() {
     let fresh = Fresh::default();
     let store = fresh.open();
     write(&store, &[dictionaries(1, 1)]);
-    let error = store.write(1, &[bringing(2, vec![figure(2, 7, 1, 1, None)])], &[]).unwrap_err();
+    let error =
+        store.write(nth(1), &[bringing(2, vec![figure(2, 7, 1, 1, None)])], &[]).unwrap_err();
     assert_eq!(error.to_string(), "The ledger refused an entry that contradicts its content.");
     assert!(error.source().unwrap().to_string().contains("FOREIGN KEY"));
 }
@@ -265,13 +268,13 @@ fn a_backup_is_a_whole_ledger_and_never_overwrites() {
     write(&store, &[bare(41)]);
 
     let copy = Store::open(&format!("sqlite://{file}"), false).unwrap();
-    assert_eq!(copy.head().unwrap().revision, 40);
+    assert_eq!(copy.head().unwrap().revision, nth(40));
     assert_eq!(replayed(&copy, 0, i64::MAX), all);
     assert_eq!(
         (copy.units().unwrap(), copy.measures().unwrap()),
         (store.units().unwrap(), store.measures().unwrap())
     );
-    let query = ObservationQuery { units: Some(vec![13]), ..ObservationQuery::default() };
+    let query = ObservationQuery { units: Some(units(&[13])), ..ObservationQuery::default() };
     assert_eq!(copy.observations(&query).unwrap(), store.observations(&query).unwrap());
     write(&copy, &[bare(41)]);
     drop(copy);

@@ -11,10 +11,10 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use egov_kpi::app::read::ledger::verify;
-use ledger::ObservationRow;
+use ledger::{ObservationRow, StoredMeasure, StoredMonth, StoredUnit};
 
 use crate::chain::{hashes, kept, same_ledgers};
-use crate::ledger::{Place, bare, eventful, replayed, write};
+use crate::ledger::{Place, bare, eventful, nth, replayed, span, time_at, write};
 use crate::sqlite::Fresh;
 
 const FIRST: &str = include_str!("fixtures/schema-1.sql");
@@ -52,10 +52,10 @@ fn dumped() -> Vec<ObservationRow> {
         let numbers: Vec<Option<i64>> = line.split(',').map(|number| number.parse().ok()).collect();
         let number = |nth: usize| numbers[nth].unwrap();
         ObservationRow {
-            revision: number(0),
-            unit: number(1),
-            measure: number(2),
-            month: number(3),
+            revision: nth(number(0)),
+            unit: StoredUnit::new(number(1)),
+            measure: StoredMeasure::new(number(2)),
+            month: StoredMonth::new(number(3)),
             mantissa: numbers[4],
             scale: number(5),
         }
@@ -69,7 +69,7 @@ fn a_ledger_of_the_first_schema_is_migrated_whole_and_sound() {
     let store = fresh.open();
     let figures = replayed(&store, 0, i64::MAX);
     assert_eq!((figures.len(), figures), (92, dumped()));
-    let revisions = store.revisions(0, 10).unwrap();
+    let revisions = store.revisions(nth(0), 10).unwrap();
     assert_eq!(
         revisions.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(),
         ["catalogue", "units", "submission", "submission"]
@@ -78,10 +78,10 @@ fn a_ledger_of_the_first_schema_is_migrated_whole_and_sound() {
     let found = verify(&store, None, |_, _| ()).unwrap();
     assert_eq!((found.faults, found.count, found.figures, found.rows), (Vec::new(), 0, 91, 92));
     let commits: Vec<_> =
-        store.commits(0, 4).unwrap().into_iter().map(|recorded| recorded.commit).collect();
+        store.commits(span(0, 4)).unwrap().into_iter().map(|recorded| recorded.commit).collect();
     assert_eq!((found.hash.as_str(), kept(&store)), (HASH, hashes(&commits)));
     // It can be appended to like any other ledger.
-    write(&store, &[ledger::Commit { recorded_at: i64::MAX, ..bare(5) }]);
+    write(&store, &[ledger::Commit { recorded_at: time_at(i64::MAX), ..bare(5) }]);
     assert_eq!(verify(&fresh.open(), None, |_, _| ()).unwrap().count, 0);
 }
 
@@ -172,7 +172,7 @@ fn a_second_opening_of_a_first_ledger_changes_nothing() {
         fs::read(fresh.path("ledger.db")).unwrap()
     };
     let before = bytes();
-    assert_eq!(fresh.open().head().unwrap().revision, 4);
+    assert_eq!(fresh.open().head().unwrap().revision, nth(4));
     assert!(bytes() == before);
 }
 
@@ -184,7 +184,7 @@ fn concurrent_starts_on_a_first_schema_ledger_all_succeed() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     assert_eq!(
-                        fresh.open().revision(4).unwrap().unwrap().hash.as_deref(),
+                        fresh.open().revision(nth(4)).unwrap().unwrap().hash.as_deref(),
                         Some(HASH)
                     )
                 });
@@ -228,7 +228,7 @@ fn a_ledger_without_declarations_is_migrated_and_accepts_declarations() {
     take_back(&fresh, "2026-11-26-000000_access");
     take_back(&fresh, "2026-11-25-000000_declarations");
     let store = fresh.open();
-    assert_eq!((kept(&store), store.declarations_at(10).unwrap()), (before, Vec::new()));
+    assert_eq!((kept(&store), store.declarations_at(nth(10)).unwrap()), (before, Vec::new()));
     write(&store, &eventful()[10..]);
     assert_eq!(kept(&store), hashes(&eventful()));
 }
@@ -277,5 +277,5 @@ fn the_migrations_can_be_taken_back() {
     let left: i64 = sql::<BigInt>("SELECT count(*) FROM sqlite_master")
         .get_result(&mut fresh.connection())
         .unwrap();
-    assert_eq!((left, fresh.open().head().unwrap().revision), (0, 0));
+    assert_eq!((left, fresh.open().head().unwrap().revision), (0, nth(0)));
 }

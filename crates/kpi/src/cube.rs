@@ -94,6 +94,27 @@ impl MeasureId {
     }
 }
 
+/// The number of the revision that recorded a figure, in the 32 bits that the cube has for it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(transparent)]
+pub struct RevisionStamp(u32);
+
+impl RevisionStamp {
+    /// The stamp of the revision with a number.
+    #[must_use]
+    #[inline]
+    pub const fn new(revision: u32) -> Self {
+        Self(revision)
+    }
+
+    /// The revision's number.
+    #[must_use]
+    #[inline]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// The dictionary of all measures for which figures were ever recorded. A number is never given to
 /// another measure.
 #[derive(Clone, Debug, Default)]
@@ -456,7 +477,7 @@ pub struct StampedFigure {
     /// The decimal, with its digits as written.
     pub written: Decimal64,
     /// The revision.
-    pub revision: u32,
+    pub revision: RevisionStamp,
 }
 
 /// One figure to put into the cube.
@@ -520,7 +541,8 @@ impl Cube {
 
     /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
     /// decimals before.
-    pub fn set(&mut self, entry: &CubeEntry, revision: u32) {
+    pub fn set(&mut self, entry: &CubeEntry, revision: RevisionStamp) {
+        let revision = revision.get();
         let Some(column) = self.columns.get_mut(entry.measure.index()).map(Arc::make_mut) else {
             return;
         };
@@ -559,13 +581,13 @@ impl Cube {
     }
 
     /// Sets or clears a figure stated for a kpi.
-    pub fn set_stated(&mut self, entry: &CubeEntry, revision: u32) {
+    pub fn set_stated(&mut self, entry: &CubeEntry, revision: RevisionStamp) {
         let key = (entry.unit, entry.month, entry.measure);
         let before = match entry.written.and_then(Statement::number) {
             Some(written) => self.stated.insert(key, StampedFigure { written, revision }),
             None => self.stated.remove(&key),
         };
-        self.replaced.push_rate(ReplacedRate { key, before, revision });
+        self.replaced.push_rate(ReplacedRate { key, before, revision: revision.get() });
         self.figures =
             self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
     }
@@ -589,11 +611,12 @@ impl Cube {
         measure: MeasureId,
         unit: UnitPosition,
         month: Month,
-    ) -> Option<(Statement, u32)> {
+    ) -> Option<(Statement, RevisionStamp)> {
         let decimals = self.columns.get(measure.index())?.decimals;
         let block = self.block(measure, unit)?;
         let place = block.place(row_of(unit), month.number())?;
-        Some((statement_in(*block.values.get(place)?, decimals)?, *block.stamps.get(place)?))
+        let statement = statement_in(*block.values.get(place)?, decimals)?;
+        Some((statement, RevisionStamp(*block.stamps.get(place)?)))
     }
 
     /// Whether any figure of an indicator's measure does not apply to its unit.
@@ -605,11 +628,17 @@ impl Cube {
     /// The revision from which there has been a figure without interruption. A revision that
     /// changed the value does not count.
     #[must_use]
-    pub fn since(&self, measure: MeasureId, unit: UnitPosition, month: Month) -> Option<u32> {
+    pub fn since(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<RevisionStamp> {
         let (_, stamp) = self.cell(measure, unit, month)?;
         let block = self.block(measure, unit)?;
         let place = block.place(row_of(unit), month.number())?;
-        Some(block.firsts.get(place).copied().filter(|first| *first > 0).unwrap_or(stamp))
+        let first = block.firsts.get(place).copied().filter(|first| *first > 0);
+        Some(first.map_or(stamp, RevisionStamp))
     }
 
     /// The revision that last recorded or withdrew a figure of an indicator.
@@ -619,13 +648,14 @@ impl Cube {
         measure: MeasureId,
         unit: UnitPosition,
         month: Month,
-    ) -> Option<u32> {
+    ) -> Option<RevisionStamp> {
         let block = self.block(measure, unit)?;
         block
             .stamps
             .get(block.place(row_of(unit), month.number())?)
             .copied()
             .filter(|stamp| *stamp > 0)
+            .map(RevisionStamp)
     }
 
     /// The figure stated for a kpi.
@@ -651,7 +681,7 @@ impl Cube {
     }
 
     /// All figures stated for kpis.
-    pub fn all_stated(&self) -> impl Iterator<Item = (CubeEntry, u32)> + '_ {
+    pub fn all_stated(&self) -> impl Iterator<Item = (CubeEntry, RevisionStamp)> + '_ {
         self.stated.iter().map(|((unit, month, measure), stamped)| {
             (
                 CubeEntry {
@@ -667,7 +697,10 @@ impl Cube {
 
     /// All figures of an indicator's measure in tree order, each with the revision that recorded
     /// it.
-    pub fn figures_of(&self, measure: MeasureId) -> impl Iterator<Item = (CubeEntry, u32)> + '_ {
+    pub fn figures_of(
+        &self,
+        measure: MeasureId,
+    ) -> impl Iterator<Item = (CubeEntry, RevisionStamp)> + '_ {
         let column = self.columns.get(measure.index());
         let decimals = column.map_or(0, |column| column.decimals);
         column
@@ -689,7 +722,7 @@ impl Cube {
                                 month,
                                 written: statement_in(*value, decimals),
                             },
-                            *stamp,
+                            RevisionStamp(*stamp),
                         ))
                     },
                 )
@@ -782,7 +815,12 @@ impl Cube {
     ///
     /// Decimals and positions are those of this cube.
     #[must_use]
-    pub fn rewound(&self, revision: u32, measures: usize) -> Option<(Self, Vec<FigurePlace>)> {
+    pub fn rewound(
+        &self,
+        revision: RevisionStamp,
+        measures: usize,
+    ) -> Option<(Self, Vec<FigurePlace>)> {
+        let revision = revision.get();
         if revision < self.replaced.forgotten {
             return None;
         }
@@ -1049,21 +1087,25 @@ mod tests {
         Decimal64 { mantissa, scale }.into()
     }
 
+    fn stamp(revision: u32) -> RevisionStamp {
+        RevisionStamp::new(revision)
+    }
+
     #[test]
     fn a_figure_is_found_again_after_the_block_has_grown_both_ways() {
         let mut cube = Cube::default();
         assert!(cube.set_decimals(MEASURE, 0));
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
-            cube.set(&entry(unit, month, Some(i64::from(month))), 7);
+            cube.set(&entry(unit, month, Some(i64::from(month))), stamp(7));
         }
         for (unit, month) in [(3, 5), (3, 40), (70, -30), (3, -13), (63, 5)] {
             assert_eq!(
                 cube.cell(MEASURE, at(unit), entry(unit, month, None).month),
-                Some((stated(i64::from(month), 0), 7))
+                Some((stated(i64::from(month), 0), stamp(7)))
             );
         }
         assert_eq!(cube.len(), 5);
-        cube.set(&entry(3, 5, None), 8);
+        cube.set(&entry(3, 5, None), stamp(8));
         assert_eq!((cube.cell(MEASURE, at(3), entry(3, 5, None).month), cube.len()), (None, 4));
     }
 
@@ -1071,11 +1113,14 @@ mod tests {
     fn more_decimals_keep_the_figures_and_fewer_are_refused_when_a_digit_would_go() {
         let mut cube = Cube::default();
         cube.set_decimals(MEASURE, 0);
-        cube.set(&entry(1, 0, Some(15)), 1);
+        cube.set(&entry(1, 0, Some(15)), stamp(1));
         assert!(cube.set_decimals(MEASURE, 2));
-        assert_eq!(cube.cell(MEASURE, at(1), entry(1, 0, None).month), Some((stated(1500, 2), 1)));
+        assert_eq!(
+            cube.cell(MEASURE, at(1), entry(1, 0, None).month),
+            Some((stated(1500, 2), stamp(1)))
+        );
         assert!(cube.set_decimals(MEASURE, 1));
-        cube.set(&CubeEntry { written: Some(stated(5, 1)), ..entry(1, 0, None) }, 2);
+        cube.set(&CubeEntry { written: Some(stated(5, 1)), ..entry(1, 0, None) }, stamp(2));
         assert!(!cube.set_decimals(MEASURE, 0));
     }
 
@@ -1084,30 +1129,36 @@ mod tests {
         let mut cube = Cube::default();
         cube.set_decimals(MEASURE, 0);
         let since = |cube: &Cube, unit| cube.since(MEASURE, at(unit), entry(unit, 0, None).month);
-        cube.set(&entry(1, 0, Some(10)), 3);
-        assert_eq!(since(&cube, 1), Some(3));
-        cube.set(&entry(1, 0, Some(11)), 5);
-        cube.set(&entry(1, 0, Some(12)), 6);
-        cube.set(&entry(1, 40, Some(1)), 7); // the block grows
+        cube.set(&entry(1, 0, Some(10)), stamp(3));
+        assert_eq!(since(&cube, 1), Some(stamp(3)));
+        cube.set(&entry(1, 0, Some(11)), stamp(5));
+        cube.set(&entry(1, 0, Some(12)), stamp(6));
+        cube.set(&entry(1, 40, Some(1)), stamp(7)); // the block grows
         assert_eq!(
             (since(&cube, 1), since(&cube.rearranged(&[at(1), at(0)]), 0)),
-            (Some(3), Some(3))
+            (Some(stamp(3)), Some(stamp(3)))
         );
-        cube.set(&entry(1, 0, None), 8);
+        cube.set(&entry(1, 0, None), stamp(8));
         assert_eq!(since(&cube, 1), None);
-        cube.set(&entry(1, 0, Some(12)), 9);
-        assert_eq!(since(&cube, 1), Some(9));
+        cube.set(&entry(1, 0, Some(12)), stamp(9));
+        assert_eq!(since(&cube, 1), Some(stamp(9)));
     }
 
     #[test]
     fn rearranged_figures_follow_their_units() {
         let mut cube = Cube::default();
         cube.set_decimals(MEASURE, 0);
-        cube.set(&entry(0, 0, Some(10)), 1);
-        cube.set(&entry(1, 1, Some(11)), 2);
+        cube.set(&entry(0, 0, Some(10)), stamp(1));
+        cube.set(&entry(1, 1, Some(11)), stamp(2));
         let moved = cube.rearranged(&[at(200), at(0)]);
-        assert_eq!(moved.cell(MEASURE, at(200), entry(0, 0, None).month), Some((stated(10, 0), 1)));
-        assert_eq!(moved.cell(MEASURE, at(0), entry(0, 1, None).month), Some((stated(11, 0), 2)));
+        assert_eq!(
+            moved.cell(MEASURE, at(200), entry(0, 0, None).month),
+            Some((stated(10, 0), stamp(1)))
+        );
+        assert_eq!(
+            moved.cell(MEASURE, at(0), entry(0, 1, None).month),
+            Some((stated(11, 0), stamp(2)))
+        );
         assert_eq!(moved.len(), 2);
     }
 
@@ -1170,16 +1221,16 @@ mod tests {
                 let measure = MeasureId::new(*measure);
                 let change = CubeEntry { measure, written, ..entry(*unit, *month, None) };
                 if measure.index() == 2 {
-                    cube.set_stated(&change, revision);
+                    cube.set_stated(&change, stamp(revision));
                 } else {
-                    cube.set(&change, revision);
+                    cube.set(&change, stamp(revision));
                 }
                 cubes.push(cube);
             }
             let last = cubes.last().unwrap();
             for (revision, cube) in (0_u32..).zip(&cubes) {
                 let measures = cube.columns.len();
-                let (rewound, places) = last.rewound(revision, measures).unwrap();
+                let (rewound, places) = last.rewound(stamp(revision), measures).unwrap();
                 prop_assert_eq!(content(&rewound, measures), content(cube, measures));
                 let later = changes.iter().skip(usize::try_from(revision).unwrap());
                 for (measure, unit, month, _) in later {
@@ -1223,7 +1274,7 @@ mod tests {
         }
         assert_eq!((replaced.rates.len(), replaced.forgotten), (MAX_REPLACED_RATES, 4));
         let cube = Cube { replaced, ..Cube::default() };
-        assert!(cube.rewound(3, 0).is_none());
+        assert!(cube.rewound(stamp(3), 0).is_none());
     }
 
     #[test]
@@ -1233,18 +1284,18 @@ mod tests {
         let not_applicable =
             CubeEntry { written: Some(Statement::NotApplicable), ..entry(1, 0, None) };
         assert!(!cube.has_not_applicable(MEASURE));
-        cube.set(&not_applicable, 1);
+        cube.set(&not_applicable, stamp(1));
         assert!(cube.has_not_applicable(MEASURE) && cube.set_decimals(MEASURE, 2));
         assert_eq!(
             cube.cell(MEASURE, at(1), not_applicable.month),
-            Some((Statement::NotApplicable, 1))
+            Some((Statement::NotApplicable, stamp(1)))
         );
         let row = cube.row(MEASURE, at(1));
         assert_eq!((row.at(not_applicable.month), row.last(), cube.len()), (None, None, 1));
         assert!(
             cube.rearranged(&[at(0), at(9)]).cell(MEASURE, at(9), not_applicable.month).is_some()
         );
-        cube.set(&entry(1, 0, Some(4)), 2);
+        cube.set(&entry(1, 0, Some(4)), stamp(2));
         assert!(!cube.has_not_applicable(MEASURE));
     }
 }

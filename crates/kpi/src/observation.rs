@@ -2,7 +2,6 @@
 //! (docs/specification.md#recording-figures).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use ahash::AHashMap;
@@ -197,7 +196,7 @@ pub struct ObservationParser<'a> {
     catalogue: &'a Catalogue,
     units: &'a UnitForest,
     this_month: Month,
-    closed: Option<&'a BTreeMap<Month, i64>>,
+    is_closed: Option<Box<dyn Fn(Month) -> bool + 'a>>,
     known: AHashMap<String, MeasurePlace>,
     key: String,
     last: Option<(String, MeasurePlace)>,
@@ -214,7 +213,7 @@ impl<'a> ObservationParser<'a> {
             catalogue,
             units,
             this_month,
-            closed: None,
+            is_closed: None,
             known: AHashMap::new(),
             key: String::new(),
             last: None,
@@ -224,11 +223,10 @@ impl<'a> ObservationParser<'a> {
         }
     }
 
-    /// Sets the closed months, each with the revision that closed it. Their figures are listed in
-    /// [`Submission::in_closed`].
+    /// Sets which months are closed. Their figures are listed in [`Submission::in_closed`].
     #[must_use]
-    pub fn with_closed(self, closed: &'a BTreeMap<Month, i64>) -> Self {
-        Self { closed: Some(closed), ..self }
+    pub fn with_closed(self, is_closed: impl Fn(Month) -> bool + 'a) -> Self {
+        Self { is_closed: Some(Box::new(is_closed)), ..self }
     }
 
     /// Whether an error was found so far.
@@ -314,7 +312,7 @@ impl<'a> ObservationParser<'a> {
             ));
             return;
         }
-        if self.closed.is_some_and(|closed| closed.contains_key(&month)) {
+        if self.is_closed.as_ref().is_some_and(|is_closed| is_closed(month)) {
             let fault = place.fault(
                 "period",
                 "month_closed",

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::bit_set::BitSet;
 use super::catalogue::IndicatorKind;
-use super::cube::{CubeView, MeasureId};
+use super::cube::{CubeView, MeasureId, RevisionStamp};
 use super::geography::{Geography, Predecessor, UnitAt};
 use super::number::{Statement, float, power_of_ten, share};
 use super::period::Month;
@@ -408,14 +408,19 @@ impl<'a> ValueSource<'a> {
     /// The revision from which a unit has had an own value: from which it was stated, or from which
     /// all of its members were there, whichever is earlier.
     #[must_use]
-    pub fn own_since(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> Option<u32> {
+    pub fn own_since(
+        &self,
+        own: &OwnValuePlan,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<RevisionStamp> {
         let stated = own.stated.and_then(|measure| self.view.cube.since(measure, unit, month));
         let summed = |parts: &Vec<OwnValuePlan>| {
             parts
                 .iter()
                 .filter(|part| !self.is_not_applicable(part, unit, month))
                 .map(|part| self.own_since(part, unit, month))
-                .collect::<Option<Vec<u32>>>()?
+                .collect::<Option<Vec<RevisionStamp>>>()?
                 .into_iter()
                 .max()
         };

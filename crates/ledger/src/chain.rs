@@ -57,8 +57,8 @@ pub fn beginning() -> Hash {
 pub fn hash(before: &Hash, commit: &Commit) -> Hash {
     let mut link = ChainHasher(Sha256::new());
     link.0.update(before);
-    link.number(commit.revision);
-    link.number(commit.recorded_at);
+    link.number(commit.revision.get());
+    link.number(commit.recorded_at.get());
     link.text(&commit.kind);
     link.text(&commit.actor);
     link.optional_text(commit.reason.as_deref());
@@ -77,7 +77,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
         &commit.new_measures,
         |measure| measure.id,
         |link, measure| {
-            link.number(measure.id);
+            link.number(measure.id.get());
             link.text(&measure.code);
             link.text(&measure.members);
         },
@@ -86,7 +86,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
         &commit.new_units,
         |unit| unit.0,
         |link, (number, code)| {
-            link.number(*number);
+            link.number(number.get());
             link.text(code);
         },
     );
@@ -94,7 +94,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
         &commit.unit_versions,
         |version| version.0,
         |link, (unit, document)| {
-            link.number(*unit);
+            link.number(unit.get());
             link.text(document);
         },
     );
@@ -107,7 +107,7 @@ pub fn hash(before: &Hash, commit: &Commit) -> Hash {
         &commit.closings,
         |closing| closing.0,
         |link, (month, closed)| {
-            link.number(*month);
+            link.number(month.get());
             link.number(i64::from(*closed));
         },
     );
@@ -189,9 +189,13 @@ impl ChainHasher {
         for part in rows.chunks(512) {
             bytes.clear();
             for row in part {
-                for number in
-                    [row.unit, row.measure, row.month, row.mantissa.unwrap_or(i64::MIN), row.scale]
-                {
+                for number in [
+                    row.unit.get(),
+                    row.measure.get(),
+                    row.month.get(),
+                    row.mantissa.unwrap_or(i64::MIN),
+                    row.scale,
+                ] {
                     bytes.extend_from_slice(&number.to_be_bytes());
                 }
             }

@@ -3,6 +3,8 @@
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
+use super::numbers::RevisionNumber;
+
 /// A cause of any type, for the log.
 type BoxedCause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -127,7 +129,7 @@ const DAMAGED: [&str; 3] =
 /// A revision without a hash; within diesel's errors, until it becomes a [`StoreError`].
 #[derive(Debug, thiserror::Error)]
 #[error("Revision {0} has no hash: it was not written by this program (table revisions).")]
-pub(super) struct MissingHash(pub i64);
+pub(super) struct MissingHash(pub RevisionNumber);
 
 impl StoreError {
     /// A sentence that any user of the service may see.
@@ -143,7 +145,7 @@ impl StoreError {
 
     /// Figures of a later revision than `head` keep the next one from being written.
     #[must_use]
-    pub fn next_is_taken(head: i64) -> Self {
+    pub fn next_is_taken(head: RevisionNumber) -> Self {
         Self::Unsound(format!(
             "Table observations has a row of a revision after {head}, which does not exist."
         ))

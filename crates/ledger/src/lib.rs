@@ -11,6 +11,7 @@
 //! | `outcome.rs` | the results of writes |
 //! | `revision.rs` | names of a revision: number and hash |
 //! | `error.rs` | the errors |
+//! | `numbers.rs` | the numbers of revisions, units, measures, months and points in time |
 //! | `log_target.rs` | the target of log lines |
 //! | `schema.rs` | the tables |
 //! | `reads.rs`, `writes.rs` | all queries and the only way to write; compiled for each backend |
@@ -26,6 +27,7 @@
 pub mod chain;
 mod error;
 mod log_target;
+mod numbers;
 mod outcome;
 pub mod partial;
 mod postgres;
@@ -42,6 +44,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::{ClockFault, StoreError};
+pub use numbers::{
+    RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros,
+};
 pub use outcome::{AppendOutcome, WriteOutcome};
 use postgres::PostgresLedger;
 pub use revision::{ExpectedHead, MalformedRevision, RevisionId, RevisionRef};
@@ -200,7 +205,7 @@ impl Store {
     }
 
     /// Whether figures after the revision `head` keep the next one from being written.
-    pub fn next_is_taken(&self, head: i64) -> Result<bool, StoreError> {
+    pub fn next_is_taken(&self, head: RevisionNumber) -> Result<bool, StoreError> {
         ask!(self, next_is_taken, head)
     }
 
@@ -217,38 +222,45 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a revision is missing or has no hash.
-    pub fn hashes(&self, up_to: i64) -> Result<Vec<chain::Hash>, StoreError> {
+    pub fn hashes(&self, up_to: RevisionNumber) -> Result<Vec<chain::Hash>, StoreError> {
         ask!(self, hashes, up_to)
     }
 
-    /// The newest revision recorded at a time (microseconds since 1970) or before; both numbers 0
-    /// when no revision is that old.
-    pub fn head_at(&self, time: i64) -> Result<LedgerHead, StoreError> {
+    /// The newest revision recorded at a time or before; both numbers 0 when no revision is
+    /// that old.
+    pub fn head_at(&self, time: TimestampMicros) -> Result<LedgerHead, StoreError> {
         ask_at_length!(self, head_at, time)
     }
 
     /// The revisions after one, in order, at most `limit`.
-    pub fn revisions(&self, after: i64, limit: u32) -> Result<Vec<RevisionRow>, StoreError> {
+    pub fn revisions(
+        &self,
+        after: RevisionNumber,
+        limit: u32,
+    ) -> Result<Vec<RevisionRow>, StoreError> {
         ask!(self, revisions_after, after, limit)
     }
 
     /// Some revisions by their numbers, in order.
-    pub fn revisions_of(&self, numbers: &[i64]) -> Result<Vec<RevisionRow>, StoreError> {
+    pub fn revisions_of(&self, numbers: &[RevisionNumber]) -> Result<Vec<RevisionRow>, StoreError> {
         ask!(self, revisions_of, numbers)
     }
 
     /// One revision.
-    pub fn revision(&self, number: i64) -> Result<Option<RevisionRow>, StoreError> {
+    pub fn revision(&self, number: RevisionNumber) -> Result<Option<RevisionRow>, StoreError> {
         ask!(self, revision, number)
     }
 
     /// The newest version of the catalogue.
     pub fn catalogue(&self) -> Result<Option<CatalogueVersion>, StoreError> {
-        self.catalogue_at(i64::MAX)
+        self.catalogue_at(RevisionNumber::END)
     }
 
     /// The catalogue as of a revision.
-    pub fn catalogue_at(&self, revision: i64) -> Result<Option<CatalogueVersion>, StoreError> {
+    pub fn catalogue_at(
+        &self,
+        revision: RevisionNumber,
+    ) -> Result<Option<CatalogueVersion>, StoreError> {
         ask!(self, catalogue, revision)
     }
 
@@ -258,47 +270,57 @@ impl Store {
     }
 
     /// All versions of the catalogue in order: version and revision.
-    pub fn catalogue_versions(&self) -> Result<Vec<(i64, i64)>, StoreError> {
+    pub fn catalogue_versions(&self) -> Result<Vec<(i64, RevisionNumber)>, StoreError> {
         ask!(self, catalogue_list)
     }
 
     /// The newest version of each unit, in order of the numbers. A unit with a number but no
     /// version yet is left out.
     pub fn units(&self) -> Result<Vec<UnitRow>, StoreError> {
-        self.units_at(i64::MAX)
+        self.units_at(RevisionNumber::END)
     }
 
     /// The units as of a revision.
-    pub fn units_at(&self, revision: i64) -> Result<Vec<UnitRow>, StoreError> {
+    pub fn units_at(&self, revision: RevisionNumber) -> Result<Vec<UnitRow>, StoreError> {
         ask_at_length!(self, units, revision)
     }
 
     /// Closings and reopenings of months up to a revision, in the order in which they were
     /// recorded.
-    pub fn closings_at(&self, revision: i64) -> Result<Vec<ClosingRow>, StoreError> {
+    pub fn closings_at(&self, revision: RevisionNumber) -> Result<Vec<ClosingRow>, StoreError> {
         ask!(self, closings, revision)
     }
 
     /// Targets and annotations as of a revision: the newest version of each kind and code, without
     /// removed ones, ordered by kind and code.
-    pub fn declarations_at(&self, revision: i64) -> Result<Vec<DeclarationRow>, StoreError> {
+    pub fn declarations_at(
+        &self,
+        revision: RevisionNumber,
+    ) -> Result<Vec<DeclarationRow>, StoreError> {
         ask_at_length!(self, declarations, revision)
     }
 
     /// The stored part of the report that the submission of a revision was read from, by its code
     /// (the submission's identifier in lower case).
-    pub fn report(&self, revision: i64, code: &str) -> Result<Option<String>, StoreError> {
+    pub fn report(
+        &self,
+        revision: RevisionNumber,
+        code: &str,
+    ) -> Result<Option<String>, StoreError> {
         ask!(self, report, revision, code)
     }
 
     /// The newest version of each declaration of a kind in order of the codes, without removed
     /// ones, and the newest revision that wrote one of that kind (0 when no revision did).
-    pub fn declarations_of(&self, kind: &str) -> Result<(i64, Vec<DeclarationRow>), StoreError> {
+    pub fn declarations_of(
+        &self,
+        kind: &str,
+    ) -> Result<(RevisionNumber, Vec<DeclarationRow>), StoreError> {
         ask_at_length!(self, declarations_of, kind)
     }
 
     /// The newest revision that wrote a declaration of a kind; 0 when no revision did.
-    pub fn last_declaration_revision(&self, kind: &str) -> Result<i64, StoreError> {
+    pub fn last_declaration_revision(&self, kind: &str) -> Result<RevisionNumber, StoreError> {
         ask!(self, last_declaration_revision, kind)
     }
 
@@ -327,12 +349,12 @@ impl Store {
         call!(self, change_pages, change)
     }
 
-    /// When revisions 1 to `up_to` were recorded (microseconds since 1970), in order.
+    /// When revisions 1 to `up_to` were recorded, in order.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a revision is missing, because those after it would get wrong
     /// times.
-    pub fn times(&self, up_to: i64) -> Result<Vec<i64>, StoreError> {
+    pub fn times(&self, up_to: RevisionNumber) -> Result<Vec<TimestampMicros>, StoreError> {
         ask_at_length!(self, times, up_to)
     }
 
@@ -356,70 +378,69 @@ impl Store {
         ask_at_length!(self, idempotent_responses)
     }
 
-    /// Deletes responses to idempotency keys older than a time (microseconds since 1970), at most
-    /// about 10,000 at once; returns their number.
-    pub fn purge_idempotency(&self, before: i64) -> Result<usize, StoreError> {
+    /// Deletes responses to idempotency keys older than a time, at most about 10,000 at once;
+    /// returns their number.
+    pub fn purge_idempotency(&self, before: TimestampMicros) -> Result<usize, StoreError> {
         call!(self, purge_idempotency, before)
     }
 
-    /// Everything that the revisions after `after` up to `up_to` wrote, with their hashes.
+    /// Everything that the revisions of a span wrote, with their hashes.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for rows of revisions that do not exist.
-    pub fn commits(&self, after: i64, up_to: i64) -> Result<Vec<RecordedCommit>, StoreError> {
-        ask_at_length!(self, commits, after..up_to)
+    pub fn commits(&self, span: RevisionSpan) -> Result<Vec<RecordedCommit>, StoreError> {
+        ask_at_length!(self, commits, span)
     }
 
     /// What revisions wrote besides figures; of the units and declarations at most `most_codes`
     /// codes each.
     pub fn revision_contents(
         &self,
-        after: i64,
-        up_to: i64,
+        span: RevisionSpan,
         most_codes: usize,
-    ) -> Result<HashMap<i64, RevisionContents>, StoreError> {
-        ask_at_length!(self, revision_contents, after..up_to, most_codes)
+    ) -> Result<HashMap<RevisionNumber, RevisionContents>, StoreError> {
+        ask_at_length!(self, revision_contents, span, most_codes)
     }
 
     /// Revisions and units for which the table of touched units disagrees with the figures. Empty
     /// in a sound ledger.
     pub fn touched_unit_mismatches(
         &self,
-        after: i64,
-        up_to: i64,
-    ) -> Result<Vec<(i64, i64)>, StoreError> {
-        ask_at_length!(self, touched_unit_mismatches, after..up_to)
+        span: RevisionSpan,
+    ) -> Result<Vec<(RevisionNumber, StoredUnit)>, StoreError> {
+        ask_at_length!(self, touched_unit_mismatches, span)
     }
 
     /// The dictionary of units: number and code.
-    pub fn unit_numbers(&self) -> Result<Vec<(i64, String)>, StoreError> {
+    pub fn unit_numbers(&self) -> Result<Vec<(StoredUnit, String)>, StoreError> {
         ask!(self, unit_numbers)
     }
 
     /// The dictionary of measures.
     pub fn measures(&self) -> Result<Vec<MeasureRow>, StoreError> {
-        self.measures_at(i64::MAX)
+        self.measures_at(RevisionNumber::END)
     }
 
     /// The dictionary of measures as of a revision.
-    pub fn measures_at(&self, revision: i64) -> Result<Vec<MeasureRow>, StoreError> {
+    pub fn measures_at(&self, revision: RevisionNumber) -> Result<Vec<MeasureRow>, StoreError> {
         ask!(self, measures, revision)
     }
 
-    /// Passes every figure of the revisions after `after` up to `up_to` to `each`, ordered by
-    /// revision, unit, measure and month.
+    /// Passes every figure of the revisions of a span to `each`, ordered by revision, unit, measure
+    /// and month.
     ///
     /// Reads ahead on its own threads while `each` works, and holds a few megabytes at most.
     pub fn replay(
         &self,
-        after: i64,
-        up_to: i64,
+        span: RevisionSpan,
         each: &mut dyn FnMut(ObservationRow),
     ) -> Result<(), StoreError> {
-        let (after, up_to) = (after.max(0), up_to.min(self.head()?.revision));
+        let span = RevisionSpan::new(
+            span.after.max(RevisionNumber::BEGINNING),
+            span.up_to.min(self.head()?.revision),
+        );
         replay::replay(
-            after,
-            up_to,
+            span,
             &|window, rows_a_page, take| ask_at_length!(self, replay, window, rows_a_page, take),
             &mut |page: Vec<ObservationRow>| {
                 page.into_iter().for_each(&mut *each);
@@ -430,7 +451,7 @@ impl Store {
 
     /// What the revisions up to one wrote besides submissions, stored reports and figures, by
     /// revision. It is verified only when [`Store::load`] has returned.
-    pub fn foundation(&self, up_to: i64) -> Result<Vec<Commit>, StoreError> {
+    pub fn foundation(&self, up_to: RevisionNumber) -> Result<Vec<Commit>, StoreError> {
         ask_at_length!(self, foundation, up_to)
     }
 
@@ -444,10 +465,10 @@ impl Store {
     pub fn load(
         &self,
         foundation: Vec<Commit>,
-        up_to: i64,
+        up_to: RevisionNumber,
         each: &mut dyn FnMut(ObservationRow),
     ) -> Result<RevisionId, StoreError> {
-        let windows = ask_at_length!(self, windows, 0..up_to)?;
+        let windows = ask_at_length!(self, windows, RevisionSpan::first(up_to))?;
         let read = |take: &mut dyn FnMut(verified::RevisionPart) -> Result<(), StoreError>| {
             replay::in_windows(
                 &windows,
@@ -476,8 +497,8 @@ impl Store {
         let last = rows
             .last()
             .map_or(first.revision, |row| row.revision)
-            .min(after.number.saturating_add(i64::from(limit)));
-        let (found, strays) = ask_at_length!(self, commits_and_strays, after.number..last)?;
+            .min(after.number.plus(i64::from(limit)));
+        let (found, strays) = self.commits_and_strays(RevisionSpan::new(after.number, last))?;
         if let Some(stray) = strays.first() {
             return Err(StoreError::Unsound(format!("Rows do not belong to the ledger: {stray}.")));
         }
@@ -499,13 +520,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unsound`] when the revision does not match its hash.
-    pub fn checked_commit(&self, revision: i64) -> Result<Option<Commit>, StoreError> {
-        let before = if revision == 1 {
+    pub fn checked_commit(&self, revision: RevisionNumber) -> Result<Option<Commit>, StoreError> {
+        let before = if revision == RevisionNumber::FIRST {
             Some(chain::beginning())
         } else {
-            self.revision(revision - 1)?.and_then(|row| chain::read(&row.hash?))
+            self.revision(revision.previous())?.and_then(|row| chain::read(&row.hash?))
         };
-        let (found, strays) = ask_at_length!(self, commits_and_strays, revision - 1..revision)?;
+        let (found, strays) = self.commits_and_strays(RevisionSpan::only(revision))?;
         let Some(recorded) = found.into_iter().next() else { return Ok(None) };
         if let Some(stray) = strays.first() {
             return Err(StoreError::Unsound(format!("Rows do not belong to the ledger: {stray}.")));
@@ -515,12 +536,12 @@ impl Store {
                 "Revision {revision} has no revision before it: table revisions."
             )));
         };
-        RevisionId { number: revision - 1, hash }.next(&recorded)?;
+        RevisionId { number: revision.previous(), hash }.next(&recorded)?;
         Ok(Some(recorded.commit))
     }
 
     /// The last revision before the first gap, and the number of the newest revision.
-    pub fn gapless_head(&self) -> Result<(i64, i64), StoreError> {
+    pub fn gapless_head(&self) -> Result<(RevisionNumber, RevisionNumber), StoreError> {
         ask_at_length!(self, gapless_head)
     }
 
@@ -532,22 +553,25 @@ impl Store {
 
     /// Rows of any table that name a revision before the first or after `head`. None in a sound
     /// ledger.
-    pub fn strays(&self, head: i64) -> Result<Vec<StrayRows>, StoreError> {
+    pub fn strays(&self, head: RevisionNumber) -> Result<Vec<StrayRows>, StoreError> {
         ask_at_length!(self, strays, head)
     }
 
     /// What some revisions wrote, and the rows that belong to none of them.
     pub fn commits_and_strays(
         &self,
-        after: i64,
-        up_to: i64,
+        span: RevisionSpan,
     ) -> Result<(Vec<RecordedCommit>, Vec<StrayRows>), StoreError> {
-        ask_at_length!(self, commits_and_strays, after..up_to)
+        ask_at_length!(self, commits_and_strays, span)
     }
 
     /// The last revision before the first gap after `after`, and the revisions of a kind after
     /// `after`.
-    pub fn revisions_of_kind(&self, after: i64, kind: &str) -> Result<(i64, Vec<i64>), StoreError> {
+    pub fn revisions_of_kind(
+        &self,
+        after: RevisionNumber,
+        kind: &str,
+    ) -> Result<(RevisionNumber, Vec<RevisionNumber>), StoreError> {
         ask!(self, key_revisions, after, kind)
     }
 
@@ -578,7 +602,7 @@ impl Store {
     /// unknown whether they were written; see [`Store::recorded`].
     pub fn write(
         &self,
-        expected_head: i64,
+        expected_head: RevisionNumber,
         commits: &[Commit],
         keys: &[IdempotencyRow],
     ) -> Result<WriteOutcome, StoreError> {
@@ -609,16 +633,16 @@ impl Store {
     }
 
     /// As [`Store::append`], for revisions of now. `date` is called under the ledger's lock with
-    /// the time of the database server's clock (microseconds since 1970; `None` for SQLite, where
-    /// all processes use the machine's clock), and returns the dated content. So all processes that
-    /// write to a ledger date by one clock and in one order.
+    /// the time of the database server's clock (`None` for SQLite, where all processes use the
+    /// machine's clock), and returns the dated content. So all processes that write to a ledger
+    /// date by one clock and in one order.
     ///
     /// # Errors
     /// As for [`Store::write`], and those of `date`, after which nothing was written.
     pub fn record<'b>(
         &self,
         expected_head: impl Into<ExpectedHead>,
-        date: impl FnOnce(Option<i64>) -> Result<WriteBatch<'b>, StoreError>,
+        date: impl FnOnce(Option<TimestampMicros>) -> Result<WriteBatch<'b>, StoreError>,
     ) -> Result<AppendOutcome, StoreError> {
         let expected = expected_head.into();
         call!(self, record, expected, date)
@@ -629,13 +653,13 @@ impl Store {
     /// long as the clock does not go back.
     pub fn settled<T>(
         &self,
-        look: impl FnOnce(Option<i64>, LedgerHead) -> T,
+        look: impl FnOnce(Option<TimestampMicros>, LedgerHead) -> T,
     ) -> Result<T, StoreError> {
         call!(self, settled, look)
     }
 
-    /// The time of the database server's clock, in microseconds since 1970; `None` for SQLite.
-    pub fn server_time(&self) -> Result<Option<i64>, StoreError> {
+    /// The time of the database server's clock; `None` for SQLite.
+    pub fn server_time(&self) -> Result<Option<TimestampMicros>, StoreError> {
         call!(self, server_time)
     }
 
@@ -653,7 +677,7 @@ impl Store {
     pub fn copy_into(&self, other: &Self) -> Result<i64, StoreError> {
         let (head, begun) = (self.head()?.revision, other.head()?.revision);
         let differs = || StoreError::Invalid("The other ledger has other content.".to_owned());
-        if begun > 0
+        if begun > RevisionNumber::BEGINNING
             && self.revision(begun)?.and_then(|row| row.hash)
                 != other.revision(begun)?.and_then(|row| row.hash)
         {
@@ -661,19 +685,19 @@ impl Store {
         }
         let mut last = begun;
         while last < head {
-            let up_to = head.min(last + COPIED_AT_ONCE);
-            let recorded = self.commits(last, up_to)?;
+            let span = RevisionSpan::new(last, head).beginning(COPIED_AT_ONCE);
+            let recorded = self.commits(span)?;
             let (commits, hashes): (Vec<Commit>, Vec<Option<String>>) =
                 recorded.into_iter().map(|recorded| (recorded.commit, recorded.hash)).unzip();
             if other.write(last, &commits, &[])? != WriteOutcome::Written
-                || other.revision(up_to)?.and_then(|row| row.hash)
+                || other.revision(span.up_to)?.and_then(|row| row.hash)
                     != hashes.last().cloned().flatten()
             {
                 return Err(differs());
             }
-            last = up_to;
+            last = span.up_to;
         }
-        Ok(last - begun)
+        Ok(last.since(begun))
     }
 
     /// A submission by its identifier.
@@ -682,7 +706,10 @@ impl Store {
     }
 
     /// The submissions of some revisions, in the order of the revisions.
-    pub fn submissions_of(&self, revisions: &[i64]) -> Result<Vec<SubmissionRecord>, StoreError> {
+    pub fn submissions_of(
+        &self,
+        revisions: &[RevisionNumber],
+    ) -> Result<Vec<SubmissionRecord>, StoreError> {
         ask!(self, submissions_of, revisions)
     }
 

@@ -30,6 +30,7 @@ use self::address::{IDLE_TIMEOUT, LOCK_TIMEOUT, PostgresAddress};
 use super::WriteBatch;
 use super::error::StoreError;
 use super::log_target::LOG_TARGET;
+use super::numbers::TimestampMicros;
 use super::outcome::AppendOutcome;
 use super::revision::ExpectedHead;
 use super::rows::{ApiKeyUsageRow, Commit, LedgerHead, PageChange};
@@ -283,7 +284,7 @@ impl PostgresLedger {
     pub fn record<'b>(
         &self,
         expected: ExpectedHead,
-        date: impl FnOnce(Option<i64>) -> Result<WriteBatch<'b>, StoreError>,
+        date: impl FnOnce(Option<TimestampMicros>) -> Result<WriteBatch<'b>, StoreError>,
     ) -> Result<AppendOutcome, StoreError> {
         self.with_writer_lock(|db| {
             let (commits, keys) = date(Some(clock_time(db).map_err(fault)?))?;
@@ -305,7 +306,7 @@ impl PostgresLedger {
     /// own batch need not wait for it, and several calls do not wait for each other.
     pub fn settled<T>(
         &self,
-        look: impl FnOnce(Option<i64>, LedgerHead) -> T,
+        look: impl FnOnce(Option<TimestampMicros>, LedgerHead) -> T,
     ) -> Result<T, StoreError> {
         let lock =
             format!("SET LOCAL lock_timeout = '{}s'; {SHARE_LOCK}", POOL_TIMEOUT.as_secs() + 1);
@@ -319,8 +320,8 @@ impl PostgresLedger {
         })
     }
 
-    /// The time of the server's clock, in microseconds since 1970.
-    pub fn server_time(&self) -> Result<Option<i64>, StoreError> {
+    /// The time of the server's clock.
+    pub fn server_time(&self) -> Result<Option<TimestampMicros>, StoreError> {
         self.read(|db| clock_time(db).map(Some))
     }
 
@@ -341,7 +342,7 @@ impl PostgresLedger {
     }
 
     /// Deletes old responses to idempotency keys, see `writes::purge_idempotency`.
-    pub fn purge_idempotency(&self, before: i64) -> Result<usize, StoreError> {
+    pub fn purge_idempotency(&self, before: TimestampMicros) -> Result<usize, StoreError> {
         self.with_writer_lock(|db| {
             Ok((writes::purge_idempotency(db, before).map_err(fault)?, TransactionEnd::Quiet))
         })
@@ -499,7 +500,7 @@ impl WritingConnection {
 }
 
 /// The time of the server's clock: of the statement, not of the start of the transaction.
-fn clock_time(db: &mut Db) -> QueryResult<i64> {
+fn clock_time(db: &mut Db) -> QueryResult<TimestampMicros> {
     diesel::select(sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
         .get_result(db)
 }

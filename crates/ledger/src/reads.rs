@@ -3,7 +3,7 @@
 //! constraints on diesel's types, and diesel's derived enum of connections cannot batch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Range;
+use std::hash::Hash;
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{exists, not, sql};
@@ -12,6 +12,9 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::super::chain;
 use super::super::error::MissingHash;
+use super::super::numbers::{
+    RevisionNumber, RevisionSpan, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros,
+};
 use super::super::replay::PartSink;
 use super::super::revision::RevisionId;
 use super::super::rows::{
@@ -100,15 +103,15 @@ pub fn newest(db: &mut Db) -> QueryResult<RevisionId> {
 }
 
 /// The hashes of revisions 1 to `up_to`.
-pub fn hashes(db: &mut Db, up_to: i64) -> QueryResult<Vec<chain::Hash>> {
+pub fn hashes(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<chain::Hash>> {
     let mut found: Vec<chain::Hash> = Vec::new();
-    let mut last = 0;
+    let mut last = RevisionNumber::BEGINNING;
     while last < up_to {
         let rows = revisions::table
             .filter(revisions::revision.gt(last))
             .filter(revisions::revision.le(up_to))
             .order(revisions::revision);
-        let rows: Vec<(i64, Option<String>)> = rows
+        let rows: Vec<(RevisionNumber, Option<String>)> = rows
             .select((revisions::revision, revisions::hash))
             .limit(TIMES_A_STATEMENT)
             .load(db)?;
@@ -116,7 +119,7 @@ pub fn hashes(db: &mut Db, up_to: i64) -> QueryResult<Vec<chain::Hash>> {
             return Err(unreadable("a revision that is missing"));
         }
         for (revision, hash) in rows {
-            if revision != last + 1 {
+            if revision != last.next() {
                 return Err(unreadable("a revision that does not follow the one before it"));
             }
             let hash = hash.as_deref().and_then(chain::read);
@@ -128,11 +131,11 @@ pub fn hashes(db: &mut Db, up_to: i64) -> QueryResult<Vec<chain::Hash>> {
 }
 
 /// One revision.
-pub fn revision(db: &mut Db, number: i64) -> QueryResult<Option<RevisionRow>> {
+pub fn revision(db: &mut Db, number: RevisionNumber) -> QueryResult<Option<RevisionRow>> {
     revisions::table.find(number).select(RevisionRow::as_select()).first(db).optional()
 }
 
-fn without_hash(revision: i64) -> diesel::result::Error {
+fn without_hash(revision: RevisionNumber) -> diesel::result::Error {
     diesel::result::Error::DeserializationError(Box::new(MissingHash(revision)))
 }
 
@@ -142,14 +145,14 @@ fn unreadable(what: &str) -> diesel::result::Error {
 
 /// The newest revision recorded at `time` or before. `recorded_at` never decreases, so a binary
 /// search finds it without an index.
-pub fn head_at(db: &mut Db, time: i64) -> QueryResult<LedgerHead> {
+pub fn head_at(db: &mut Db, time: TimestampMicros) -> QueryResult<LedgerHead> {
     let mut found = LedgerHead::default();
     let mut too_late = head(db)?;
     if too_late.recorded_at <= time {
         return Ok(too_late);
     }
-    while too_late.revision - found.revision > 1 {
-        let revision = found.revision.midpoint(too_late.revision);
+    while too_late.revision.since(found.revision) > 1 {
+        let revision = RevisionNumber::new(found.revision.get().midpoint(too_late.revision.get()));
         let recorded_at =
             revisions::table.find(revision).select(revisions::recorded_at).first(db)?;
         let middle = LedgerHead { revision, recorded_at };
@@ -159,7 +162,11 @@ pub fn head_at(db: &mut Db, time: i64) -> QueryResult<LedgerHead> {
 }
 
 /// The revisions after one, in order.
-pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<RevisionRow>> {
+pub fn revisions_after(
+    db: &mut Db,
+    after: RevisionNumber,
+    limit: u32,
+) -> QueryResult<Vec<RevisionRow>> {
     revisions::table
         .filter(revisions::revision.gt(after))
         .order(revisions::revision)
@@ -169,7 +176,7 @@ pub fn revisions_after(db: &mut Db, after: i64, limit: u32) -> QueryResult<Vec<R
 }
 
 /// Some revisions by their numbers, in order.
-pub fn revisions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<RevisionRow>> {
+pub fn revisions_of(db: &mut Db, numbers: &[RevisionNumber]) -> QueryResult<Vec<RevisionRow>> {
     let mut found: Vec<RevisionRow> = Vec::with_capacity(numbers.len());
     for part in numbers.chunks(REVISIONS_A_STATEMENT) {
         found.extend(
@@ -184,7 +191,7 @@ pub fn revisions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<RevisionRow
 }
 
 /// The catalogue as of a revision.
-pub fn catalogue(db: &mut Db, up_to: i64) -> QueryResult<Option<CatalogueVersion>> {
+pub fn catalogue(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Option<CatalogueVersion>> {
     catalogue_versions::table
         .filter(catalogue_versions::revision.le(up_to))
         .order(catalogue_versions::version.desc())
@@ -203,7 +210,7 @@ pub fn catalogue_version(db: &mut Db, version: i64) -> QueryResult<Option<Catalo
 }
 
 /// All versions of the catalogue, without their documents: version and revision.
-pub fn catalogue_list(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
+pub fn catalogue_list(db: &mut Db) -> QueryResult<Vec<(i64, RevisionNumber)>> {
     catalogue_versions::table
         .order(catalogue_versions::version)
         .select((catalogue_versions::version, catalogue_versions::revision))
@@ -211,7 +218,7 @@ pub fn catalogue_list(db: &mut Db) -> QueryResult<Vec<(i64, i64)>> {
 }
 
 /// The units as of a revision: the newest version of each.
-pub fn units(db: &mut Db, up_to: i64) -> QueryResult<Vec<UnitRow>> {
+pub fn units(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<UnitRow>> {
     let superseded = later_versions
         .filter(later_versions.field(unit_versions::unit).eq(unit_versions::unit))
         .filter(later_versions.field(unit_versions::revision).gt(unit_versions::revision))
@@ -231,7 +238,7 @@ pub fn units(db: &mut Db, up_to: i64) -> QueryResult<Vec<UnitRow>> {
 }
 
 /// The dictionary of units: number and code.
-pub fn unit_numbers(db: &mut Db) -> QueryResult<Vec<(i64, String)>> {
+pub fn unit_numbers(db: &mut Db) -> QueryResult<Vec<(StoredUnit, String)>> {
     unit_numbers::table
         .order(unit_numbers::number)
         .select((unit_numbers::number, unit_numbers::code))
@@ -239,16 +246,17 @@ pub fn unit_numbers(db: &mut Db) -> QueryResult<Vec<(i64, String)>> {
 }
 
 /// Closings and reopenings of months up to a revision, in order.
-pub fn closings(db: &mut Db, up_to: i64) -> QueryResult<Vec<ClosingRow>> {
-    closings_between(db, 0..up_to)
+pub fn closings(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<ClosingRow>> {
+    closings_between(db, RevisionSpan::first(up_to))
 }
 
 /// Closings and reopenings of months in a window of revisions.
-fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingRow>> {
+fn closings_between(db: &mut Db, window: RevisionSpan) -> QueryResult<Vec<ClosingRow>> {
     let rows = closings::table
-        .filter(closings::revision.gt(window.start))
-        .filter(closings::revision.le(window.end));
-    let rows: Vec<(i64, i64, i64)> = rows.order((closings::revision, closings::month)).load(db)?;
+        .filter(closings::revision.gt(window.after))
+        .filter(closings::revision.le(window.up_to));
+    let rows: Vec<(RevisionNumber, StoredMonth, i64)> =
+        rows.order((closings::revision, closings::month)).load(db)?;
     Ok(rows
         .into_iter()
         .map(|(revision, month, closed)| ClosingRow { revision, month, closed: closed != 0 })
@@ -257,7 +265,7 @@ fn closings_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<ClosingR
 
 /// Targets and annotations as of a revision: the newest version of each, without removed ones.
 /// Stored reports are not among them.
-pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>> {
+pub fn declarations(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<DeclarationRow>> {
     let superseded = later_declarations
         .filter(later_declarations.field(declarations::kind).eq(declarations::kind))
         .filter(later_declarations.field(declarations::code).eq(declarations::code))
@@ -275,7 +283,7 @@ pub fn declarations(db: &mut Db, up_to: i64) -> QueryResult<Vec<DeclarationRow>>
 }
 
 /// The stored part of the report that a submission was read from.
-pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<String>> {
+pub fn report(db: &mut Db, revision: RevisionNumber, code: &str) -> QueryResult<Option<String>> {
     let row: Option<Option<String>> = declarations::table
         .find((revision, REPORT, code))
         .select(declarations::document)
@@ -287,12 +295,15 @@ pub fn report(db: &mut Db, revision: i64, code: &str) -> QueryResult<Option<Stri
 /// The newest version of each declaration of a kind in order of the codes, without removed ones;
 /// and the newest revision that wrote one of that kind, 0 when no revision did. One query, so that
 /// both belong to the same point in time.
-pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<DeclarationRow>)> {
+pub fn declarations_of(
+    db: &mut Db,
+    of: &str,
+) -> QueryResult<(RevisionNumber, Vec<DeclarationRow>)> {
     let rows: Vec<DeclarationRow> = declarations::table
         .filter(declarations::kind.eq(of))
         .select(DeclarationRow::as_select())
         .load(db)?;
-    let newest = rows.iter().map(|row| row.revision).max().unwrap_or(0);
+    let newest = rows.iter().map(|row| row.revision).max().unwrap_or_default();
     let mut standing: BTreeMap<String, DeclarationRow> = BTreeMap::new();
     for row in rows {
         if standing.get(&row.code).is_none_or(|known| known.revision < row.revision) {
@@ -303,12 +314,12 @@ pub fn declarations_of(db: &mut Db, of: &str) -> QueryResult<(i64, Vec<Declarati
 }
 
 /// The newest revision that wrote a declaration of a kind; 0 when no revision did.
-pub fn last_declaration_revision(db: &mut Db, of: &str) -> QueryResult<i64> {
-    let newest: Option<i64> = declarations::table
+pub fn last_declaration_revision(db: &mut Db, of: &str) -> QueryResult<RevisionNumber> {
+    let newest: Option<RevisionNumber> = declarations::table
         .filter(declarations::kind.eq(of))
         .select(diesel::dsl::max(declarations::revision))
         .first(db)?;
-    Ok(newest.unwrap_or(0))
+    Ok(newest.unwrap_or_default())
 }
 
 /// When each API key was last used, in order of the keys.
@@ -331,10 +342,10 @@ pub fn draft(db: &mut Db, holder: &str, code: &str) -> QueryResult<Option<DraftR
 }
 
 /// Versions of declarations in a window of revisions, by revision, kind and code.
-fn declarations_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<DeclarationRow>> {
+fn declarations_between(db: &mut Db, window: RevisionSpan) -> QueryResult<Vec<DeclarationRow>> {
     let rows = declarations::table
-        .filter(declarations::revision.gt(window.start))
-        .filter(declarations::revision.le(window.end));
+        .filter(declarations::revision.gt(window.after))
+        .filter(declarations::revision.le(window.up_to));
     let mut rows: Vec<DeclarationRow> = rows.select(DeclarationRow::as_select()).load(db)?;
     rows.sort_unstable_by(|one, other| {
         (one.revision, &one.kind, &one.code).cmp(&(other.revision, &other.kind, &other.code))
@@ -343,27 +354,27 @@ fn declarations_between(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<Decl
 }
 
 /// When revisions 1 to `up_to` were recorded.
-pub fn times(db: &mut Db, up_to: i64) -> QueryResult<Vec<i64>> {
-    let mut found: Vec<i64> = Vec::new();
-    let mut last = 0;
+pub fn times(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<TimestampMicros>> {
+    let mut found: Vec<TimestampMicros> = Vec::new();
+    let mut last = RevisionNumber::BEGINNING;
     while last < up_to {
         let rows = revisions::table
             .filter(revisions::revision.gt(last))
             .filter(revisions::revision.le(up_to))
             .order(revisions::revision);
-        let rows: Vec<(i64, i64)> = rows
+        let rows: Vec<(RevisionNumber, TimestampMicros)> = rows
             .select((revisions::revision, revisions::recorded_at))
             .limit(TIMES_A_STATEMENT)
             .load(db)?;
         let before = last;
         for (revision, recorded_at) in rows {
-            if revision != last + 1 {
+            if revision != last.next() {
                 return Err(unreadable("a revision that does not follow the one before it"));
             }
             found.push(recorded_at);
             last = revision;
         }
-        if last - before < TIMES_A_STATEMENT {
+        if last.since(before) < TIMES_A_STATEMENT {
             break;
         }
     }
@@ -397,7 +408,7 @@ pub fn idempotent_responses(db: &mut Db) -> QueryResult<Vec<IdempotencyRow>> {
 }
 
 /// Everything that the revisions of a window wrote.
-pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommit>> {
+pub fn commits(db: &mut Db, window: RevisionSpan) -> QueryResult<Vec<RecordedCommit>> {
     let (found, strays) = commits_and_strays(db, window)?;
     // A row of a revision that does not exist must be reported, not dropped.
     if strays.is_empty() {
@@ -410,11 +421,11 @@ pub fn commits(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<RecordedCommi
 /// As [`commits`], with the rows that belong to none of these revisions.
 pub fn commits_and_strays(
     db: &mut Db,
-    window: Range<i64>,
+    window: RevisionSpan,
 ) -> QueryResult<(Vec<RecordedCommit>, Vec<StrayRows>)> {
     macro_rules! between {
         ($column:expr) => {
-            $column.gt(window.start).and($column.le(window.end))
+            $column.gt(window.after).and($column.le(window.up_to))
         };
     }
     let rows: Vec<RevisionRow> = revisions::table
@@ -422,12 +433,14 @@ pub fn commits_and_strays(
         .order(revisions::revision)
         .select(RevisionRow::as_select())
         .load(db)?;
-    let mut found: BTreeMap<i64, RecordedCommit> = BTreeMap::new();
+    let mut found: BTreeMap<RevisionNumber, RecordedCommit> = BTreeMap::new();
     for row in rows {
         found.insert(row.revision, row.into());
     }
-    let mut strays: BTreeMap<(&'static str, i64), i64> = BTreeMap::new();
-    let mut put = |table: &'static str, revision: i64, add: &mut dyn FnMut(&mut Commit) -> bool| {
+    let mut strays: BTreeMap<(&'static str, RevisionNumber), i64> = BTreeMap::new();
+    let mut put = |table: &'static str,
+                   revision: RevisionNumber,
+                   add: &mut dyn FnMut(&mut Commit) -> bool| {
         if !found.get_mut(&revision).is_some_and(|recorded| add(&mut recorded.commit)) {
             *strays.entry((table, revision)).or_default() += 1;
         }
@@ -435,7 +448,7 @@ pub fn commits_and_strays(
     let sent = submissions::table
         .filter(between!(submissions::revision))
         .select((submissions::revision, SubmissionRow::as_select()));
-    for (revision, row) in sent.load::<(i64, SubmissionRow)>(db)? {
+    for (revision, row) in sent.load::<(RevisionNumber, SubmissionRow)>(db)? {
         put("submissions", revision, &mut |commit| {
             commit.submission.replace(row.clone()).is_none()
         });
@@ -444,19 +457,19 @@ pub fn commits_and_strays(
         .filter(between!(measures::revision))
         .order(measures::id)
         .select((measures::revision, MeasureRow::as_select()));
-    for (revision, row) in named.load::<(i64, MeasureRow)>(db)? {
+    for (revision, row) in named.load::<(RevisionNumber, MeasureRow)>(db)? {
         put("measures", revision, &mut |commit| added(&mut commit.new_measures, row.clone()));
     }
     let numbered =
         unit_numbers::table.filter(between!(unit_numbers::revision)).order(unit_numbers::number);
-    for (number, code, revision) in numbered.load::<(i64, String, i64)>(db)? {
+    for (number, code, revision) in numbered.load::<(StoredUnit, String, RevisionNumber)>(db)? {
         put("unit_numbers", revision, &mut |commit| {
             added(&mut commit.new_units, (number, code.clone()))
         });
     }
     let versions =
         unit_versions::table.filter(between!(unit_versions::revision)).order(unit_versions::unit);
-    for (unit, revision, document) in versions.load::<(i64, i64, String)>(db)? {
+    for (unit, revision, document) in versions.load::<(StoredUnit, RevisionNumber, String)>(db)? {
         put("unit_versions", revision, &mut |commit| {
             added(&mut commit.unit_versions, (unit, document.clone()))
         });
@@ -473,14 +486,12 @@ pub fn commits_and_strays(
             first
         });
     }
-    for row in closings_between(db, window.clone())? {
+    for row in closings_between(db, window)? {
         put("closings", row.revision, &mut |commit| {
             added(&mut commit.closings, (row.month, row.closed))
         });
     }
-    for DeclarationRow { revision, kind, code, document } in
-        declarations_between(db, window.clone())?
-    {
+    for DeclarationRow { revision, kind, code, document } in declarations_between(db, window)? {
         put("declarations", revision, &mut |commit| {
             added(
                 &mut commit.declarations,
@@ -514,25 +525,25 @@ fn added<T>(list: &mut Vec<T>, row: T) -> bool {
 }
 
 /// The last revision before the first gap in 1, 2, 3 ..., and the number of the newest revision.
-pub fn gapless_head(db: &mut Db) -> QueryResult<(i64, i64)> {
-    let there = revisions::table.filter(revisions::revision.ge(1));
-    let (count, newest): (i64, Option<i64>) = there
+pub fn gapless_head(db: &mut Db) -> QueryResult<(RevisionNumber, RevisionNumber)> {
+    let there = revisions::table.filter(revisions::revision.ge(RevisionNumber::FIRST));
+    let (count, newest): (i64, Option<RevisionNumber>) = there
         .select((diesel::dsl::count_star(), diesel::dsl::max(revisions::revision)))
         .first(db)?;
-    let newest = newest.unwrap_or(0);
-    if count == newest {
+    let newest = newest.unwrap_or_default();
+    if newest.since(RevisionNumber::BEGINNING) == count {
         return Ok((newest, newest));
     }
-    let mut last = 0;
+    let mut last = RevisionNumber::BEGINNING;
     loop {
         let rows = revisions::table
             .filter(revisions::revision.gt(last))
             .order(revisions::revision)
             .limit(TIMES_A_STATEMENT);
-        let rows: Vec<i64> = rows.select(revisions::revision).load(db)?;
+        let rows: Vec<RevisionNumber> = rows.select(revisions::revision).load(db)?;
         let read = rows.len();
         for revision in rows {
-            if revision != last + 1 {
+            if revision != last.next() {
                 return Ok((last, newest));
             }
             last = revision;
@@ -544,17 +555,17 @@ pub fn gapless_head(db: &mut Db) -> QueryResult<(i64, i64)> {
 }
 
 /// Rows before the first revision or after `head`, the newest revision of the chain.
-pub fn strays(db: &mut Db, head: i64) -> QueryResult<Vec<StrayRows>> {
+pub fn strays(db: &mut Db, head: RevisionNumber) -> QueryResult<Vec<StrayRows>> {
     let mut found = Vec::new();
     for table in TABLES {
         // Two queries, each of which is one search where the revision begins the primary key.
         for outside in ["revision < 1".to_owned(), format!("revision > {head}")] {
             let rows = diesel::sql_query(format!(
-                "SELECT revision, count(*) AS number FROM {table} WHERE {outside} GROUP BY \
+                "SELECT revision, count(*) AS row_count FROM {table} WHERE {outside} GROUP BY \
                  revision ORDER BY revision LIMIT {STRAYS_A_TABLE}"
             ));
             for row in rows.load::<RevisionCount>(db)? {
-                found.push(StrayRows { table, revision: row.revision, rows: row.number });
+                found.push(StrayRows { table, revision: row.revision, rows: row.row_count });
             }
         }
     }
@@ -563,7 +574,7 @@ pub fn strays(db: &mut Db, head: i64) -> QueryResult<Vec<StrayRows>> {
 
 /// Whether figures of a later revision keep the next one from being written: where revisions are
 /// sealed afterwards, such figures would be taken for its own. One search of the primary key.
-pub fn next_is_taken(db: &mut Db, head: i64) -> QueryResult<bool> {
+pub fn next_is_taken(db: &mut Db, head: RevisionNumber) -> QueryResult<bool> {
     if !super::SEALED_AFTERWARDS {
         return Ok(false);
     }
@@ -575,33 +586,33 @@ pub fn next_is_taken(db: &mut Db, head: i64) -> QueryResult<bool> {
 #[derive(QueryableByName)]
 struct RevisionCount {
     #[diesel(sql_type = BigInt)]
-    revision: i64,
+    revision: RevisionNumber,
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    row_count: i64,
 }
 
 /// Divides a range of revisions into windows with a limited number of figures. The counts of
 /// receipts are used, but only as a hint.
-pub fn windows(db: &mut Db, range: Range<i64>) -> QueryResult<Vec<Range<i64>>> {
+pub fn windows(db: &mut Db, range: RevisionSpan) -> QueryResult<Vec<RevisionSpan>> {
     let rows = submissions::table
-        .filter(submissions::revision.gt(range.start))
-        .filter(submissions::revision.le(range.end));
+        .filter(submissions::revision.gt(range.after))
+        .filter(submissions::revision.le(range.up_to));
     let rows = rows.order(submissions::revision).select((
         submissions::revision,
         submissions::created,
         submissions::revised,
         submissions::withdrawn,
     ));
-    let rows: Vec<(i64, i64, i64, i64)> = rows.load(db)?;
+    let rows: Vec<(RevisionNumber, i64, i64, i64)> = rows.load(db)?;
     let mut found = Vec::new();
-    let (mut start, mut figures, mut rows) = (range.start, 0_i64, rows.into_iter().peekable());
-    while start < range.end {
+    let (mut start, mut figures, mut rows) = (range.after, 0_i64, rows.into_iter().peekable());
+    while start < range.up_to {
         let mut end = start;
-        while end < range.end
-            && end - start < WINDOW_REVISIONS
+        while end < range.up_to
+            && end.since(start) < WINDOW_REVISIONS
             && (end == start || figures < WINDOW_FIGURES)
         {
-            end += 1;
+            end = end.next();
             while let Some((_, created, revised, withdrawn)) = rows.next_if(|row| row.0 <= end) {
                 figures = figures
                     .saturating_add(created.max(0))
@@ -609,7 +620,7 @@ pub fn windows(db: &mut Db, range: Range<i64>) -> QueryResult<Vec<Range<i64>>> {
                     .saturating_add(withdrawn.max(0));
             }
         }
-        found.push(start..end);
+        found.push(RevisionSpan::new(start, end));
         (start, figures) = (end, 0);
     }
     Ok(found)
@@ -617,8 +628,8 @@ pub fn windows(db: &mut Db, range: Range<i64>) -> QueryResult<Vec<Range<i64>>> {
 
 /// What the revisions up to one wrote besides submissions, stored reports and figures: the small
 /// part, which is needed whole.
-pub fn foundation(db: &mut Db, up_to: i64) -> QueryResult<Vec<Commit>> {
-    let mut found: BTreeMap<i64, Commit> = BTreeMap::new();
+pub fn foundation(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<Commit>> {
+    let mut found: BTreeMap<RevisionNumber, Commit> = BTreeMap::new();
     macro_rules! of {
         ($revision:expr) => {{
             let revision = $revision;
@@ -627,22 +638,26 @@ pub fn foundation(db: &mut Db, up_to: i64) -> QueryResult<Vec<Commit>> {
     }
     macro_rules! within {
         ($table:ident) => {
-            $table::table.filter($table::revision.ge(1)).filter($table::revision.le(up_to))
+            $table::table
+                .filter($table::revision.ge(RevisionNumber::FIRST))
+                .filter($table::revision.le(up_to))
         };
     }
     let rows =
         within!(measures).order(measures::id).select((measures::revision, MeasureRow::as_select()));
-    for (revision, row) in rows.load::<(i64, MeasureRow)>(db)? {
+    for (revision, row) in rows.load::<(RevisionNumber, MeasureRow)>(db)? {
         of!(revision).new_measures.push(row);
     }
     for (number, code, revision) in
-        within!(unit_numbers).order(unit_numbers::number).load::<(i64, String, i64)>(db)?
+        within!(unit_numbers)
+            .order(unit_numbers::number)
+            .load::<(StoredUnit, String, RevisionNumber)>(db)?
     {
         of!(revision).new_units.push((number, code));
     }
     for (unit, revision, document) in within!(unit_versions)
         .order((unit_versions::revision, unit_versions::unit))
-        .load::<(i64, i64, String)>(db)?
+        .load::<(StoredUnit, RevisionNumber, String)>(db)?
     {
         of!(revision).unit_versions.push((unit, document));
     }
@@ -656,7 +671,7 @@ pub fn foundation(db: &mut Db, up_to: i64) -> QueryResult<Vec<Commit>> {
         }
         commit.catalogue = Some((row.version, row.document));
     }
-    for row in closings_between(db, 0..up_to)? {
+    for row in closings_between(db, RevisionSpan::first(up_to))? {
         of!(row.revision).closings.push((row.month, row.closed));
     }
     let rows = within!(declarations)
@@ -672,23 +687,23 @@ pub fn foundation(db: &mut Db, up_to: i64) -> QueryResult<Vec<Commit>> {
 /// submissions and stored reports, then the figures page by page.
 pub fn parts(
     db: &mut Db,
-    window: Range<i64>,
+    window: RevisionSpan,
     rows_a_page: usize,
     take: PartSink<'_, RevisionPart>,
 ) -> QueryResult<()> {
     let rows = revisions::table
-        .filter(revisions::revision.gt(window.start))
-        .filter(revisions::revision.le(window.end));
+        .filter(revisions::revision.gt(window.after))
+        .filter(revisions::revision.le(window.up_to));
     let rows: Vec<RevisionRow> =
         rows.order(revisions::revision).select(RevisionRow::as_select()).load(db)?;
-    let mut heads: BTreeMap<i64, RecordedCommit> =
+    let mut heads: BTreeMap<RevisionNumber, RecordedCommit> =
         rows.into_iter().map(|row| (row.revision, row.into())).collect();
     let sent = submissions::table
-        .filter(submissions::revision.gt(window.start))
-        .filter(submissions::revision.le(window.end));
+        .filter(submissions::revision.gt(window.after))
+        .filter(submissions::revision.le(window.up_to));
     for (revision, row) in sent
         .select((submissions::revision, SubmissionRow::as_select()))
-        .load::<(i64, SubmissionRow)>(db)?
+        .load::<(RevisionNumber, SubmissionRow)>(db)?
     {
         heads
             .get_mut(&revision)
@@ -698,9 +713,9 @@ pub fn parts(
     }
     let kept = declarations::table
         .filter(declarations::kind.eq(REPORT))
-        .filter(declarations::revision.gt(window.start));
+        .filter(declarations::revision.gt(window.after));
     for row in kept
-        .filter(declarations::revision.le(window.end))
+        .filter(declarations::revision.le(window.up_to))
         .select(DeclarationRow::as_select())
         .load::<DeclarationRow>(db)?
     {
@@ -717,14 +732,18 @@ pub fn parts(
 }
 
 /// The revisions after one that changed API keys, and the last revision before the first gap.
-pub fn key_revisions(db: &mut Db, after: i64, kind: &str) -> QueryResult<(i64, Vec<i64>)> {
+pub fn key_revisions(
+    db: &mut Db,
+    after: RevisionNumber,
+    kind: &str,
+) -> QueryResult<(RevisionNumber, Vec<RevisionNumber>)> {
     let later = revisions::table.filter(revisions::revision.gt(after));
-    let (count, newest): (i64, Option<i64>) = later
+    let (count, newest): (i64, Option<RevisionNumber>) = later
         .select((diesel::dsl::count_star(), diesel::dsl::max(revisions::revision)))
         .first(db)?;
     let newest = newest.unwrap_or(after);
     // A gap means an inserted row. What follows it is checked again the next time.
-    let reached = if newest - after == count { newest } else { after };
+    let reached = if newest.since(after) == count { newest } else { after };
     let changed = if count == 0 {
         Vec::new()
     } else {
@@ -740,17 +759,17 @@ pub fn key_revisions(db: &mut Db, after: i64, kind: &str) -> QueryResult<(i64, V
 /// What the revisions of a window wrote besides figures.
 pub fn revision_contents(
     db: &mut Db,
-    window: Range<i64>,
+    window: RevisionSpan,
     most_codes: usize,
-) -> QueryResult<HashMap<i64, RevisionContents>> {
-    let mut found: HashMap<i64, RevisionContents> = HashMap::new();
+) -> QueryResult<HashMap<RevisionNumber, RevisionContents>> {
+    let mut found: HashMap<RevisionNumber, RevisionContents> = HashMap::new();
     let versions = unit_versions::table
         .inner_join(unit_numbers::table)
-        .filter(unit_versions::revision.gt(window.start));
+        .filter(unit_versions::revision.gt(window.after));
     let versions = versions
-        .filter(unit_versions::revision.le(window.end))
+        .filter(unit_versions::revision.le(window.up_to))
         .select((unit_versions::revision, unit_numbers::code));
-    let mut rows: Vec<(i64, String)> = versions.load(db)?;
+    let mut rows: Vec<(RevisionNumber, String)> = versions.load(db)?;
     rows.sort_unstable(); // sorted here, for the reason given in `keys`
     for (revision, code) in rows {
         let units = &mut found.entry(revision).or_default().units;
@@ -759,22 +778,22 @@ pub fn revision_contents(
         }
     }
     let versions = catalogue_versions::table
-        .filter(catalogue_versions::revision.gt(window.start))
-        .filter(catalogue_versions::revision.le(window.end));
+        .filter(catalogue_versions::revision.gt(window.after))
+        .filter(catalogue_versions::revision.le(window.up_to));
     for (revision, version) in versions
         .select((catalogue_versions::revision, catalogue_versions::version))
-        .load::<(i64, i64)>(db)?
+        .load::<(RevisionNumber, i64)>(db)?
     {
         found.entry(revision).or_default().catalogue = Some(version);
     }
-    for row in closings_between(db, window.clone())? {
+    for row in closings_between(db, window)? {
         found.entry(row.revision).or_default().months.push(row.month);
     }
     let versions = declarations::table
-        .filter(declarations::revision.gt(window.start))
-        .filter(declarations::revision.le(window.end));
+        .filter(declarations::revision.gt(window.after))
+        .filter(declarations::revision.le(window.up_to));
     let versions = versions.filter(declarations::kind.ne(REPORT));
-    let mut rows: Vec<(i64, String, String)> = versions
+    let mut rows: Vec<(RevisionNumber, String, String)> = versions
         .select((declarations::revision, declarations::kind, declarations::code))
         .load(db)?;
     rows.sort_unstable();
@@ -789,29 +808,32 @@ pub fn revision_contents(
 
 /// Differences between the table of touched units, which no hash covers, and the figures: revision
 /// and unit. None in a sound ledger.
-pub fn touched_unit_mismatches(db: &mut Db, window: Range<i64>) -> QueryResult<Vec<(i64, i64)>> {
+pub fn touched_unit_mismatches(
+    db: &mut Db,
+    window: RevisionSpan,
+) -> QueryResult<Vec<(RevisionNumber, StoredUnit)>> {
     let touched = touched_units::table
-        .filter(touched_units::revision.gt(window.start))
-        .filter(touched_units::revision.le(window.end));
-    let touched: BTreeSet<(i64, i64)> = touched
-        .load::<(i64, i64)>(db)?
+        .filter(touched_units::revision.gt(window.after))
+        .filter(touched_units::revision.le(window.up_to));
+    let touched: BTreeSet<(RevisionNumber, StoredUnit)> = touched
+        .load::<(StoredUnit, RevisionNumber)>(db)?
         .into_iter()
         .map(|(unit, revision)| (revision, unit))
         .collect();
     let figures = observations::table
-        .filter(observations::revision.gt(window.start))
-        .filter(observations::revision.le(window.end));
-    let named: BTreeSet<(i64, i64)> = figures
+        .filter(observations::revision.gt(window.after))
+        .filter(observations::revision.le(window.up_to));
+    let named: BTreeSet<(RevisionNumber, StoredUnit)> = figures
         .select((observations::revision, observations::unit))
         .distinct()
-        .load::<(i64, i64)>(db)?
+        .load::<(RevisionNumber, StoredUnit)>(db)?
         .into_iter()
         .collect();
     Ok(touched.symmetric_difference(&named).copied().collect())
 }
 
 /// The dictionary of measures as of a revision.
-pub fn measures(db: &mut Db, up_to: i64) -> QueryResult<Vec<MeasureRow>> {
+pub fn measures(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<MeasureRow>> {
     measures::table
         .filter(measures::revision.le(up_to))
         .order(measures::id)
@@ -823,13 +845,13 @@ pub fn measures(db: &mut Db, up_to: i64) -> QueryResult<Vec<MeasureRow>> {
 /// wants no more. One statement: a new query after the last key of each page is slower by a third.
 pub fn replay(
     db: &mut Db,
-    window: Range<i64>,
+    window: RevisionSpan,
     rows_a_page: usize,
     take: PartSink<'_, Vec<ObservationRow>>,
 ) -> QueryResult<()> {
     let rows = observations::table
-        .filter(observations::revision.gt(window.start))
-        .filter(observations::revision.le(window.end))
+        .filter(observations::revision.gt(window.after))
+        .filter(observations::revision.le(window.up_to))
         .order((
             observations::revision,
             observations::unit,
@@ -853,13 +875,13 @@ pub fn replay(
 
 /// The figures that match a query.
 pub fn observations(db: &mut Db, query: &ObservationQuery) -> QueryResult<Vec<ObservationRow>> {
-    let far_units: Option<HashSet<i64>> = long(query.units.as_deref());
-    let far_measures: Option<HashSet<i64>> = long(query.measures.as_deref());
+    let far_units: Option<HashSet<StoredUnit>> = long(query.units.as_deref());
+    let far_measures: Option<HashSet<StoredMeasure>> = long(query.measures.as_deref());
     let choose_here = far_units.is_some() || far_measures.is_some();
     let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let size = if choose_here { query.limit.max(SCAN_ROWS) } else { query.limit };
     let mut after =
-        query.after.unwrap_or(ObservationKey::end_of(query.after_revision.unwrap_or(0)));
+        query.after.unwrap_or(ObservationKey::end_of(query.after_revision.unwrap_or_default()));
     let mut found = Vec::new();
     loop {
         let rows = narrowed_page(db, query, after, size)?;
@@ -890,8 +912,10 @@ fn narrowed_page(
         ($rows:expr) => {{
             let mut rows = $rows
                 .filter(behind!(after))
-                .filter(observations::revision.gt(query.after_revision.unwrap_or(0)))
-                .filter(observations::revision.le(query.up_to_revision.unwrap_or(i64::MAX)))
+                .filter(observations::revision.gt(query.after_revision.unwrap_or_default()))
+                .filter(
+                    observations::revision.le(query.up_to_revision.unwrap_or(RevisionNumber::END)),
+                )
                 .order((
                     observations::revision,
                     observations::unit,
@@ -925,12 +949,12 @@ fn narrowed_page(
 }
 
 /// A list that is passed to the database.
-fn short(list: Option<&[i64]>) -> Option<&[i64]> {
+fn short<T>(list: Option<&[T]>) -> Option<&[T]> {
     list.filter(|numbers| numbers.len() <= SHORT_LIST)
 }
 
 /// A list that is filtered here.
-fn long(list: Option<&[i64]>) -> Option<HashSet<i64>> {
+fn long<T: Copy + Eq + Hash>(list: Option<&[T]>) -> Option<HashSet<T>> {
     list.filter(|numbers| numbers.len() > SHORT_LIST)
         .map(|numbers| numbers.iter().copied().collect())
 }
@@ -946,7 +970,10 @@ pub fn submission(db: &mut Db, id: &str) -> QueryResult<Option<SubmissionRecord>
 }
 
 /// The submissions of some revisions, in the order of the revisions; other revisions are left out.
-pub fn submissions_of(db: &mut Db, numbers: &[i64]) -> QueryResult<Vec<SubmissionRecord>> {
+pub fn submissions_of(
+    db: &mut Db,
+    numbers: &[RevisionNumber],
+) -> QueryResult<Vec<SubmissionRecord>> {
     let mut found: Vec<SubmissionRecord> = Vec::with_capacity(numbers.len());
     for part in numbers.chunks(REVISIONS_A_STATEMENT) {
         let record = (RevisionRow::as_select(), SubmissionRow::as_select());

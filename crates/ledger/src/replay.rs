@@ -4,11 +4,11 @@
 //! and decoding, while the consumer waits. So the revisions are divided into short windows, which
 //! two threads read alternately and ahead; the windows are passed on in order.
 
-use std::ops::Range;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use super::error::StoreError;
+use super::numbers::RevisionSpan;
 
 /// Number of reading threads.
 const READERS: usize = 2;
@@ -26,22 +26,20 @@ pub type PartSink<'a, T> = &'a mut dyn FnMut(T) -> bool;
 /// Reads the data of the revisions after one up to another, in parts of at most the given number of
 /// rows.
 pub type WindowReader<'a, T> =
-    &'a (dyn Fn(Range<i64>, usize, PartSink<'_, T>) -> Result<(), StoreError> + Sync);
+    &'a (dyn Fn(RevisionSpan, usize, PartSink<'_, T>) -> Result<(), StoreError> + Sync);
 /// A message of a reading thread: a part, or `None` at the end of a window.
 type SentPart<T> = Result<Option<T>, StoreError>;
 
-/// Passes the data of the revisions after `after` up to `up_to` to `each`, in the order of the
-/// revisions.
+/// Passes the data of the revisions of a span to `each`, in the order of the revisions.
 ///
 /// # Errors
 /// Those of `read` and of `each`.
 pub fn replay<T: Send>(
-    after: i64,
-    up_to: i64,
+    span: RevisionSpan,
     read: WindowReader<'_, T>,
     each: &mut dyn FnMut(T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    in_windows(&windows(after, up_to).collect::<Vec<_>>(), read, each)
+    in_windows(&windows(span).collect::<Vec<_>>(), read, each)
 }
 
 /// As [`replay`], with windows chosen by the caller.
@@ -49,14 +47,14 @@ pub fn replay<T: Send>(
 /// # Errors
 /// Those of `read` and of `each`.
 pub fn in_windows<T: Send>(
-    windows: &[Range<i64>],
+    windows: &[RevisionSpan],
     read: WindowReader<'_, T>,
     each: &mut dyn FnMut(T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     if let [window] = windows {
         // For a few revisions threads are not worth their cost.
         let mut taken = Ok(());
-        read(window.clone(), PAGE, &mut |part| {
+        read(*window, PAGE, &mut |part| {
             taken = each(part);
             taken.is_ok()
         })?;
@@ -67,7 +65,7 @@ pub fn in_windows<T: Send>(
         for first in 0..READERS {
             let (sender, receiver) = sync_channel(PAGES_AHEAD);
             scope.spawn(move || {
-                read_windows(windows.iter().skip(first).step_by(READERS).cloned(), read, &sender)
+                read_windows(windows.iter().skip(first).step_by(READERS).copied(), read, &sender)
             });
             readers.push(receiver);
         }
@@ -84,19 +82,18 @@ pub fn in_windows<T: Send>(
     })
 }
 
-/// The windows, each after its start and up to its end.
-fn windows(after: i64, up_to: i64) -> impl Iterator<Item = Range<i64>> {
-    let mut start = after;
+/// The windows of a span.
+fn windows(mut rest: RevisionSpan) -> impl Iterator<Item = RevisionSpan> {
     std::iter::from_fn(move || {
-        let window = start..start.saturating_add(WINDOW).min(up_to);
-        start = window.end;
+        let window = rest.beginning(WINDOW);
+        rest.after = window.up_to;
         (!window.is_empty()).then_some(window)
     })
 }
 
 /// Reads windows one after another, until all are read or nobody receives them any more.
 fn read_windows<T>(
-    windows: impl Iterator<Item = Range<i64>>,
+    windows: impl Iterator<Item = RevisionSpan>,
     read: WindowReader<'_, T>,
     sender: &SyncSender<SentPart<T>>,
 ) {

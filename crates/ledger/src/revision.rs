@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::chain::{self, Hash};
+use super::numbers::RevisionNumber;
 
 /// Fewest digits that are accepted as the beginning of a hash.
 const MIN_DIGITS: usize = 8;
@@ -21,7 +22,7 @@ const SHORT_DIGITS: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RevisionId {
     /// The number; 0 before the first revision.
-    pub number: i64,
+    pub number: RevisionNumber,
     /// Its hash.
     pub hash: Hash,
 }
@@ -30,7 +31,7 @@ impl RevisionId {
     /// The position before the first revision.
     #[must_use]
     pub fn beginning() -> Self {
-        Self { number: 0, hash: chain::beginning() }
+        Self { number: RevisionNumber::BEGINNING, hash: chain::beginning() }
     }
 
     /// The hash as responses carry it: 64 hexadecimal digits.
@@ -58,7 +59,7 @@ impl fmt::Display for RevisionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RevisionRef {
     /// The number.
-    pub number: i64,
+    pub number: RevisionNumber,
     hash: Option<HashPrefix>,
 }
 
@@ -104,8 +105,8 @@ impl HashPrefix {
     }
 }
 
-impl From<i64> for RevisionRef {
-    fn from(number: i64) -> Self {
+impl From<RevisionNumber> for RevisionRef {
+    fn from(number: RevisionNumber) -> Self {
         Self { number, hash: None }
     }
 }
@@ -125,7 +126,8 @@ impl FromStr for RevisionRef {
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(MalformedRevision);
         }
-        let number = number.parse().map_err(|_too_large| MalformedRevision)?;
+        let number =
+            number.parse().map(RevisionNumber::new).map_err(|_too_large| MalformedRevision)?;
         let hash =
             digits.map(|digits| HashPrefix::read(digits).ok_or(MalformedRevision)).transpose()?;
         Ok(Self { number, hash })
@@ -163,13 +165,13 @@ impl fmt::Display for RevisionRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpectedHead {
     /// The newest revision's number.
-    pub number: i64,
+    pub number: RevisionNumber,
     /// Its hash; `None` compares the number only.
     pub hash: Option<Hash>,
 }
 
-impl From<i64> for ExpectedHead {
-    fn from(number: i64) -> Self {
+impl From<RevisionNumber> for ExpectedHead {
+    fn from(number: RevisionNumber) -> Self {
         Self { number, hash: None }
     }
 }
@@ -192,11 +194,11 @@ mod tests {
 
     #[test]
     fn parses_a_revision_number_with_an_optional_hash_prefix() {
-        let id = RevisionId { number: 12, hash: hash(0x9f) };
+        let id = RevisionId { number: RevisionNumber::new(12), hash: hash(0x9f) };
         for named in ["12", "12-9f1234ab", "12-9F1234AB0", &id.to_string(), &id.short()] {
             let named: RevisionRef = named.parse().unwrap();
             assert!(named.is(&id), "{named}");
-            assert!(!named.is(&RevisionId { number: 13, ..id }), "{named}");
+            assert!(!named.is(&RevisionId { number: id.number.next(), ..id }), "{named}");
             assert_eq!(
                 named.is(&RevisionId { hash: hash(0x8f), ..id }),
                 !named.names_hash(),

@@ -2,6 +2,7 @@
 
 use diesel::prelude::{Insertable, Queryable, Selectable};
 
+use super::numbers::{RevisionNumber, StoredMeasure, StoredMonth, StoredUnit, TimestampMicros};
 use super::schema::{
     catalogue_versions, declarations, drafts, idempotency_keys, key_uses, measures, observations,
     revisions, sessions, submissions,
@@ -11,9 +12,9 @@ use super::schema::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
 pub struct LedgerHead {
     /// The newest revision.
-    pub revision: i64,
-    /// When it was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    pub revision: RevisionNumber,
+    /// When it was recorded.
+    pub recorded_at: TimestampMicros,
 }
 
 /// One revision: one recorded change.
@@ -21,9 +22,9 @@ pub struct LedgerHead {
 #[diesel(table_name = revisions, treat_none_as_default_value = false)]
 pub struct RevisionRow {
     /// The revision's number: 1, 2, 3 ... without gaps.
-    pub revision: i64,
-    /// When it was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
+    pub revision: RevisionNumber,
+    /// When it was recorded.
+    pub recorded_at: TimestampMicros,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
     /// `annotations`, `keys`, or a later kind.
     pub kind: String,
@@ -44,7 +45,7 @@ pub struct RevisionRow {
 #[diesel(table_name = measures, treat_none_as_default_value = false)]
 pub struct MeasureRow {
     /// The number by which figures name the measure.
-    pub id: i64,
+    pub id: StoredMeasure,
     /// The indicator's code.
     pub code: String,
     /// The members in their canonical spelling, `a=b,c=d`; empty for the total.
@@ -55,11 +56,11 @@ pub struct MeasureRow {
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct UnitRow {
     /// The number by which figures name the unit.
-    pub number: i64,
+    pub number: StoredUnit,
     /// The unit's code, never reused.
     pub code: String,
     /// The revision that wrote this version.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit itself, as JSON.
     pub document: String,
 }
@@ -71,7 +72,7 @@ pub struct CatalogueVersion {
     /// The version number.
     pub version: i64,
     /// The revision that wrote it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The whole document, as JSON.
     pub document: String,
 }
@@ -80,20 +81,42 @@ pub struct CatalogueVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObservationKey {
     /// The revision that recorded the figure.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit's number.
-    pub unit: i64,
+    pub unit: StoredUnit,
     /// The measure's number.
-    pub measure: i64,
+    pub measure: StoredMeasure,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
 }
 
 impl ObservationKey {
     /// The last possible key of a revision; greater keys belong to later revisions.
     #[must_use]
-    pub fn end_of(revision: i64) -> Self {
-        Self { revision, unit: i64::MAX, measure: i64::MAX, month: i64::MAX }
+    pub fn end_of(revision: RevisionNumber) -> Self {
+        Self {
+            revision,
+            unit: StoredUnit::new(i64::MAX),
+            measure: StoredMeasure::new(i64::MAX),
+            month: StoredMonth::new(i64::MAX),
+        }
+    }
+}
+
+impl From<[i64; 4]> for ObservationKey {
+    fn from([revision, unit, measure, month]: [i64; 4]) -> Self {
+        Self {
+            revision: RevisionNumber::new(revision),
+            unit: StoredUnit::new(unit),
+            measure: StoredMeasure::new(measure),
+            month: StoredMonth::new(month),
+        }
+    }
+}
+
+impl From<ObservationKey> for [i64; 4] {
+    fn from(key: ObservationKey) -> Self {
+        [key.revision.get(), key.unit.get(), key.measure.get(), key.month.get()]
     }
 }
 
@@ -106,13 +129,13 @@ const NOT_APPLICABLE_SCALE: i64 = -1;
 #[diesel(table_name = observations, treat_none_as_default_value = false)]
 pub struct ObservationRow {
     /// The revision that recorded the figure.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The unit's number.
-    pub unit: i64,
+    pub unit: StoredUnit,
     /// The measure's number.
-    pub measure: i64,
+    pub measure: StoredMeasure,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
     /// The digits as a whole number, if the figure is a number.
     pub mantissa: Option<i64>,
     /// Number of decimals among the digits; 0 for a withdrawal, -1 for a figure that does not
@@ -185,9 +208,9 @@ pub struct SubmissionRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosingRow {
     /// The revision that closed or reopened it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The month's number: months since year 0.
-    pub month: i64,
+    pub month: StoredMonth,
     /// `true` for a closing, `false` for a reopening.
     pub closed: bool,
 }
@@ -202,7 +225,7 @@ pub const REPORT: &str = "report";
 #[diesel(table_name = declarations, treat_none_as_default_value = false)]
 pub struct DeclarationRow {
     /// The revision that wrote it.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The kind: `target`, `annotation`, `key`, [`REPORT`]. The store accepts any.
     pub kind: String,
     /// The code that all versions of one declaration share; each kind has its own codes.
@@ -219,7 +242,7 @@ pub struct RevisionContents {
     /// The catalogue version that it wrote.
     pub catalogue: Option<i64>,
     /// The months that it closed or reopened.
-    pub months: Vec<i64>,
+    pub months: Vec<StoredMonth>,
     /// The codes of the declarations that it changed or removed, by kind and code, up to a limit.
     pub declarations: Vec<String>,
 }
@@ -236,8 +259,8 @@ pub struct IdempotencyRow {
     pub key: String,
     /// The hash of the request's body.
     pub body_hash: String,
-    /// When the response was given, in microseconds since 1970.
-    pub recorded_at: i64,
+    /// When the response was given.
+    pub recorded_at: TimestampMicros,
     /// The response, as JSON.
     pub answer: String,
 }
@@ -248,8 +271,8 @@ pub struct IdempotencyRow {
 pub struct ApiKeyUsageRow {
     /// The key's identifier.
     pub key: String,
-    /// When it was used, in microseconds since 1970.
-    pub last_used_at: i64,
+    /// When it was used.
+    pub last_used_at: TimestampMicros,
     /// The address from which it was used.
     pub address: Option<String>,
 }
@@ -262,10 +285,10 @@ pub struct SessionRow {
     pub id: String,
     /// The key of the person who signed in, encrypted with the cookie.
     pub sealed: String,
-    /// When it began, in microseconds since 1970.
-    pub created_at: i64,
-    /// When it was last used, in microseconds since 1970.
-    pub last_used_at: i64,
+    /// When it began.
+    pub created_at: TimestampMicros,
+    /// When it was last used.
+    pub last_used_at: TimestampMicros,
 }
 
 /// What somebody has entered or uploaded and not sent yet; not part of the ledger.
@@ -276,8 +299,8 @@ pub struct DraftRow {
     pub holder: String,
     /// What it is a draft of.
     pub code: String,
-    /// When it was saved, in microseconds since 1970.
-    pub saved_at: i64,
+    /// When it was saved.
+    pub saved_at: TimestampMicros,
     /// The content, as JSON.
     pub document: String,
 }
@@ -291,8 +314,8 @@ pub enum PageChange {
     UseSession {
         /// The hash of the cookie.
         id: String,
-        /// When, in microseconds since 1970.
-        at: i64,
+        /// When it was used.
+        at: TimestampMicros,
     },
     /// Ends a session.
     EndSession(String),
@@ -305,14 +328,14 @@ pub enum PageChange {
         /// Its code.
         code: String,
     },
-    /// Deletes what is too old; times in microseconds since 1970.
+    /// Deletes what is too old.
     Purge {
         /// Sessions that were last used before.
-        unused_since: i64,
+        unused_since: TimestampMicros,
         /// Sessions that began before.
-        begun_before: i64,
+        begun_before: TimestampMicros,
         /// Drafts that were saved before.
-        saved_before: i64,
+        saved_before: TimestampMicros,
     },
 }
 
@@ -364,7 +387,7 @@ pub struct StrayRows {
     /// The table that contains them.
     pub table: &'static str,
     /// The revision that they name.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// Number of rows.
     pub rows: i64,
 }
@@ -394,9 +417,9 @@ pub struct DeclarationVersion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
     /// The revision's number: one more than the revision before.
-    pub revision: i64,
-    /// When it is recorded, in microseconds since 1970; never before the revision before.
-    pub recorded_at: i64,
+    pub revision: RevisionNumber,
+    /// When it is recorded; never before the revision before.
+    pub recorded_at: TimestampMicros,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
     /// `annotations`, `keys`, or a later kind.
     pub kind: String,
@@ -411,13 +434,13 @@ pub struct Commit {
     /// New entries of the dictionary of measures.
     pub new_measures: Vec<MeasureRow>,
     /// New entries of the dictionary of units: number and code.
-    pub new_units: Vec<(i64, String)>,
+    pub new_units: Vec<(StoredUnit, String)>,
     /// New versions of units: number and JSON document.
-    pub unit_versions: Vec<(i64, String)>,
+    pub unit_versions: Vec<(StoredUnit, String)>,
     /// A new version of the catalogue: its number and JSON document.
     pub catalogue: Option<(i64, String)>,
     /// Months closed (true) or reopened (false), by number, each once.
-    pub closings: Vec<(i64, bool)>,
+    pub closings: Vec<(StoredMonth, bool)>,
     /// New versions of declarations, in any order, each kind and code once.
     pub declarations: Vec<DeclarationVersion>,
     /// The figures, in any order, all with this commit's revision.
@@ -428,18 +451,18 @@ pub struct Commit {
 #[derive(Clone, Debug)]
 pub struct ObservationQuery {
     /// Only of these units.
-    pub units: Option<Vec<i64>>,
+    pub units: Option<Vec<StoredUnit>>,
     /// Only of these measures.
-    pub measures: Option<Vec<i64>>,
+    pub measures: Option<Vec<StoredMeasure>>,
     /// First month, by number.
-    pub from_month: Option<i64>,
+    pub from_month: Option<StoredMonth>,
     /// Last month, by number.
-    pub to_month: Option<i64>,
+    pub to_month: Option<StoredMonth>,
     /// Only later revisions than this one. The figures of one submission have `after_revision` one
     /// less than its revision and `up_to_revision` equal to it.
-    pub after_revision: Option<i64>,
+    pub after_revision: Option<RevisionNumber>,
     /// Only revisions up to this one, inclusive.
-    pub up_to_revision: Option<i64>,
+    pub up_to_revision: Option<RevisionNumber>,
     /// Only figures after this key, the last one of the page before.
     pub after: Option<ObservationKey>,
     /// At most this many figures.
@@ -449,12 +472,8 @@ pub struct ObservationQuery {
 impl ObservationQuery {
     /// Restricts the query to the figures of one revision.
     #[must_use]
-    pub fn of_revision(self, revision: i64) -> Self {
-        Self {
-            after_revision: Some(revision.saturating_sub(1)),
-            up_to_revision: Some(revision),
-            ..self
-        }
+    pub fn of_revision(self, revision: RevisionNumber) -> Self {
+        Self { after_revision: Some(revision.previous()), up_to_revision: Some(revision), ..self }
     }
 }
 

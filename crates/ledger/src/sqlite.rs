@@ -18,6 +18,7 @@ use super::WriteBatch;
 use super::chain;
 use super::error::StoreError;
 use super::log_target::LOG_TARGET;
+use super::numbers::{RevisionSpan, TimestampMicros};
 use super::outcome::AppendOutcome;
 use super::partial;
 use super::revision::ExpectedHead;
@@ -235,7 +236,7 @@ impl SqliteLedger {
     pub fn record<'b>(
         &self,
         expected: ExpectedHead,
-        date: impl FnOnce(Option<i64>) -> Result<WriteBatch<'b>, StoreError>,
+        date: impl FnOnce(Option<TimestampMicros>) -> Result<WriteBatch<'b>, StoreError>,
     ) -> Result<AppendOutcome, StoreError> {
         self.with_writer_lock(|db| {
             let (commits, keys) = date(None)?;
@@ -246,14 +247,14 @@ impl SqliteLedger {
     /// Calls `look` while nobody writes.
     pub fn settled<T>(
         &self,
-        look: impl FnOnce(Option<i64>, LedgerHead) -> T,
+        look: impl FnOnce(Option<TimestampMicros>, LedgerHead) -> T,
     ) -> Result<T, StoreError> {
         self.with_writer_lock(|db| Ok(look(None, reads::head(db)?)))
     }
 
     /// Always `None`: all processes use the machine's clock.
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "PostgreSQL has one")]
-    pub fn server_time(&self) -> Result<Option<i64>, StoreError> {
+    pub fn server_time(&self) -> Result<Option<TimestampMicros>, StoreError> {
         Ok(None)
     }
 
@@ -263,7 +264,7 @@ impl SqliteLedger {
     }
 
     /// Deletes old responses to idempotency keys, see `writes::purge_idempotency`.
-    pub fn purge_idempotency(&self, before: i64) -> Result<usize, StoreError> {
+    pub fn purge_idempotency(&self, before: TimestampMicros) -> Result<usize, StoreError> {
         self.with_writer_lock(|db| Ok(writes::purge_idempotency(db, before)?))
     }
 
@@ -496,14 +497,14 @@ fn fill_hashes(db: &mut Db) -> Result<(), StoreError> {
         "computing the hash chain of a ledger of the first format"
     );
     let newest = reads::head(db)?.revision;
-    let (mut last, mut hash) = (0, chain::beginning());
-    while last < newest {
-        let commits = reads::commits(db, last..newest.min(last.saturating_add(COMMITS_AT_ONCE)))?;
+    let (mut rest, mut hash) = (RevisionSpan::first(newest), chain::beginning());
+    while !rest.is_empty() {
+        let commits = reads::commits(db, rest.beginning(COMMITS_AT_ONCE))?;
         for RecordedCommit { commit, .. } in &commits {
             hash = chain::hash(&hash, commit);
             let row = revisions::table.find(commit.revision);
             diesel::update(row).set(revisions::hash.eq(chain::digits(&hash))).execute(db)?;
-            last = commit.revision;
+            rest.after = commit.revision;
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use std::thread;
 use super::Store;
 use super::chain::{self, Hash};
 use super::error::StoreError;
+use super::numbers::{RevisionNumber, RevisionSpan};
 use super::revision::RevisionId;
 use super::rows::{Commit, DeclarationVersion, ObservationRow, RecordedCommit};
 
@@ -31,7 +32,7 @@ impl RevisionId {
     /// [`StoreError::Unsound`] with the revision and, as far as it can be found, the table.
     pub fn next(&self, recorded: &RecordedCommit) -> Result<Self, StoreError> {
         let revision = recorded.commit.revision;
-        if revision != self.number.saturating_add(1) {
+        if revision != self.number.next() {
             return Err(StoreError::Unsound(format!(
                 "Revision {revision} does not follow revision {}: table revisions.",
                 self.number
@@ -165,7 +166,7 @@ impl RevisionAssembly<'_> {
 }
 
 /// The error for a row of a revision that does not exist.
-fn missing(table: &str, revision: i64) -> StoreError {
+fn missing(table: &str, revision: RevisionNumber) -> StoreError {
     StoreError::Unsound(format!(
         "Table {table} has a row of revision {revision}, which does not exist."
     ))
@@ -196,7 +197,7 @@ type PartReceiver<'a> = &'a mut dyn FnMut(RevisionPart) -> Result<(), StoreError
 /// hash.
 pub fn load(
     foundation: Vec<Commit>,
-    up_to: i64,
+    up_to: RevisionNumber,
     read: impl FnOnce(PartReceiver<'_>) -> Result<(), StoreError>,
     each: &mut dyn FnMut(ObservationRow),
 ) -> Result<RevisionId, StoreError> {
@@ -225,7 +226,7 @@ pub fn load(
         }
         Err(StoreError::Unsound(format!(
             "Revision {} is missing: table revisions.",
-            last.number + 1
+            last.number.next()
         )))
     })
 }
@@ -326,7 +327,7 @@ const STRETCH: i64 = 16;
 /// # Errors
 /// Those of the store, and [`StoreError::Unsound`] for the first revision that does not match its
 /// hash.
-pub fn check_chain(store: &Store, up_to: Option<i64>) -> Result<RevisionId, StoreError> {
+pub fn check_chain(store: &Store, up_to: Option<RevisionNumber>) -> Result<RevisionId, StoreError> {
     let (head, newest) = store.gapless_head()?;
     let end = up_to.unwrap_or(head).min(head);
     if up_to.is_none() && newest > head {
@@ -336,8 +337,8 @@ pub fn check_chain(store: &Store, up_to: Option<i64>) -> Result<RevisionId, Stor
     }
     let mut last = RevisionId::beginning();
     while last.number < end {
-        let (commits, strays) =
-            store.commits_and_strays(last.number, end.min(last.number + STRETCH))?;
+        let next = RevisionSpan::new(last.number, end).beginning(STRETCH);
+        let (commits, strays) = store.commits_and_strays(next)?;
         if let Some(stray) = strays.first() {
             return Err(StoreError::Unsound(format!("Rows do not belong to the ledger: {stray}.")));
         }

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 
 use super::super::chain;
 use super::super::error::StoreError;
+use super::super::numbers::{RevisionNumber, StoredMeasure, StoredUnit, TimestampMicros};
 use super::super::outcome::AppendOutcome;
 use super::super::revision::{ExpectedHead, RevisionId};
 use super::super::rows::{
@@ -43,7 +44,7 @@ const DRAFTS_OF_ONE: i64 = 20;
 #[derive(Insertable)]
 #[diesel(table_name = submissions, treat_none_as_default_value = false)]
 struct NewSubmission {
-    revision: i64,
+    revision: RevisionNumber,
     #[diesel(embed)]
     row: SubmissionRow,
 }
@@ -52,7 +53,7 @@ struct NewSubmission {
 #[derive(Insertable)]
 #[diesel(table_name = measures, treat_none_as_default_value = false)]
 struct NewMeasure {
-    revision: i64,
+    revision: RevisionNumber,
     #[diesel(embed)]
     row: MeasureRow,
 }
@@ -61,17 +62,17 @@ struct NewMeasure {
 #[derive(Insertable)]
 #[diesel(table_name = unit_numbers, treat_none_as_default_value = false)]
 struct NewUnit {
-    number: i64,
+    number: StoredUnit,
     code: String,
-    revision: i64,
+    revision: RevisionNumber,
 }
 
 /// A version of a unit to insert.
 #[derive(Insertable)]
 #[diesel(table_name = unit_versions, treat_none_as_default_value = false)]
 struct NewVersion {
-    unit: i64,
-    revision: i64,
+    unit: StoredUnit,
+    revision: RevisionNumber,
     document: String,
 }
 
@@ -79,8 +80,8 @@ struct NewVersion {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Insertable)]
 #[diesel(table_name = touched_units, treat_none_as_default_value = false)]
 struct TouchedRow {
-    unit: i64,
-    revision: i64,
+    unit: StoredUnit,
+    revision: RevisionNumber,
 }
 
 /// Inserts a slice of rows with as few prepared statements as possible.
@@ -161,11 +162,11 @@ fn any_taken(db: &mut Db, keys: &[IdempotencyRow]) -> QueryResult<bool> {
 }
 
 /// Deletes responses to idempotency keys that are older than a time, a limited number at once.
-pub fn purge_idempotency(db: &mut Db, before: i64) -> QueryResult<usize> {
+pub fn purge_idempotency(db: &mut Db, before: TimestampMicros) -> QueryResult<usize> {
     let oldest = idempotency_keys::table
         .filter(idempotency_keys::recorded_at.lt(before))
         .order(idempotency_keys::recorded_at);
-    let times: Vec<i64> =
+    let times: Vec<TimestampMicros> =
         oldest.select(idempotency_keys::recorded_at).limit(FORGET_AT_ONCE).load(db)?;
     let Some(last) = times.last() else { return Ok(0) };
     diesel::delete(idempotency_keys::table.filter(idempotency_keys::recorded_at.le(last)))
@@ -175,7 +176,7 @@ pub fn purge_idempotency(db: &mut Db, before: i64) -> QueryResult<usize> {
 /// Records when API keys were last used; a later recorded use is kept.
 pub fn record_api_key_usage(db: &mut Db, uses: &[ApiKeyUsageRow]) -> QueryResult<()> {
     for row in uses {
-        let found: Option<i64> =
+        let found: Option<TimestampMicros> =
             key_uses::table.find(&row.key).select(key_uses::last_used_at).first(db).optional()?;
         if found.is_some_and(|known| known >= row.last_used_at) {
             continue;
@@ -306,7 +307,7 @@ fn append_revisions(
 fn check_order(head: LedgerHead, commits: &[Commit]) -> Result<(), StoreError> {
     let mut last = head;
     for commit in commits {
-        if commit.revision != last.revision.saturating_add(1) {
+        if commit.revision != last.revision.next() {
             return Err(StoreError::Invalid(format!(
                 "Revision {} cannot follow revision {}.",
                 commit.revision, last.revision
@@ -404,7 +405,7 @@ fn check_measures(db: &mut Db, rows: &[ObservationRow]) -> Result<(), StoreError
             named.insert(row.measure);
         }
     }
-    let named: Vec<i64> = named.into_iter().collect();
+    let named: Vec<StoredMeasure> = named.into_iter().collect();
     for part in named.chunks(MEASURES_A_STATEMENT) {
         let known: i64 =
             measures::table.filter(measures::id.eq_any(part)).select(count_star()).first(db)?;

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::{SeriesResponse, SeriesRows, SeriesTree, WideField};
 use crate::api::json_text::JsonBuffer;
 use crate::api::point_text::{PeriodText, write_fields, write_value};
+use crate::app::RevisionNumber;
 use crate::app::read::series::SeriesView;
 
 /// Writes a page: the text that `serde_json` would write of it.
@@ -87,7 +88,12 @@ fn period_texts(series: &[SeriesView]) -> Vec<PeriodText> {
 }
 
 /// Opens a page and writes what precedes its entries.
-fn begin_page(text: &mut JsonBuffer, revision: i64, hash: &str, next_cursor: Option<&str>) {
+fn begin_page(
+    text: &mut JsonBuffer,
+    revision: RevisionNumber,
+    hash: &str,
+    next_cursor: Option<&str>,
+) {
     text.ready("{");
     text.member("revision", &revision);
     text.member("revision_hash", hash);
@@ -157,7 +163,7 @@ mod tests {
             for fields in [fields, FieldChoice::SERIES.default, all] {
                 let list: Vec<SeriesView> =
                     (0..count).map(|_| series(&mut choices, &periods, fields)).collect();
-                let (revision, revision_hash) = (7, "ab".to_owned());
+                let (revision, revision_hash) = (RevisionNumber::new(7), "ab".to_owned());
                 let next_cursor = choices.some(|_| "c-1".to_owned());
                 same(&SeriesResponse::Nested(SeriesTree {
                     revision,
@@ -191,7 +197,7 @@ mod tests {
         let mut choices = Choices(Vec::new());
         let series = (0..3).map(|_| series(&mut choices, &periods, fields)).collect();
         same(&SeriesResponse::Nested(SeriesTree {
-            revision: 1,
+            revision: RevisionNumber::FIRST,
             revision_hash: String::new(),
             next_cursor: None,
             series,

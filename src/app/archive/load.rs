@@ -2,7 +2,7 @@
 
 use super::read::LedgerArchive;
 use crate::error::Error;
-use ledger::{Commit, IdempotencyRow, Store, StoreError, WriteOutcome};
+use ledger::{Commit, IdempotencyRow, RevisionNumber, Store, StoreError, WriteOutcome};
 
 /// Most figures and declarations, and most revisions, in one transaction. Large transactions are
 /// faster, but each is held in memory.
@@ -36,28 +36,29 @@ pub fn load(
     mut progress: impl FnMut(i64, i64),
 ) -> Result<LoadOutcome, Error> {
     let (newest, begun) = (archive.manifest().revision, store.head()?.revision);
-    let all = 2 * newest - begun;
-    check_beginning(archive, store, begun, &mut |revision| progress(revision, all))?;
+    let new = newest.since(begun);
+    let all = newest.get() + new;
+    check_beginning(archive, store, begun, &mut |revision| progress(revision.get(), all))?;
     let mut group =
         CommitBatch { store, last: begun, commits: Vec::new(), hash: String::new(), rows: 0 };
     archive.commits(&mut |commit, hash| {
         if commit.revision > begun {
-            progress(newest - begun + commit.revision, all);
+            progress(new + commit.revision.get(), all);
             group.add(commit, hash)?;
         }
         Ok(())
     })?;
     group.write()?;
     let keys = load_keys(archive, store, newest)?;
-    Ok(LoadOutcome { begun, written: newest - begun, keys })
+    Ok(LoadOutcome { begun: begun.get(), written: new, keys })
 }
 
 /// Reads the whole archive and checks that the ledger's content is its first part.
 fn check_beginning(
     archive: &LedgerArchive,
     store: &Store,
-    begun: i64,
-    progress: &mut dyn FnMut(i64),
+    begun: RevisionNumber,
+    progress: &mut dyn FnMut(RevisionNumber),
 ) -> Result<(), Error> {
     let differs = |detail: String| Err(Error::Conflict { detail, obstacles: Vec::new() });
     if begun > archive.manifest().revision {
@@ -86,7 +87,7 @@ fn check_beginning(
 struct CommitBatch<'s> {
     store: &'s Store,
     /// The newest revision in the ledger.
-    last: i64,
+    last: RevisionNumber,
     commits: Vec<Commit>,
     /// The archive's hash of the last commit.
     hash: String,
@@ -126,7 +127,11 @@ impl CommitBatch<'_> {
 }
 
 /// Writes the missing responses to idempotency keys; returns their number.
-fn load_keys(archive: &LedgerArchive, store: &Store, newest: i64) -> Result<usize, Error> {
+fn load_keys(
+    archive: &LedgerArchive,
+    store: &Store,
+    newest: RevisionNumber,
+) -> Result<usize, Error> {
     let (mut keys, mut written) = (Vec::new(), 0);
     let mut put = |keys: &mut Vec<IdempotencyRow>| {
         written += keys.len();
@@ -157,7 +162,7 @@ fn load_keys(archive: &LedgerArchive, store: &Store, newest: i64) -> Result<usiz
 /// Writes commits and responses, unless another process writes to the ledger.
 fn write(
     store: &Store,
-    last: i64,
+    last: RevisionNumber,
     commits: &[Commit],
     keys: &[IdempotencyRow],
 ) -> Result<(), Error> {

@@ -18,7 +18,9 @@ use super::tables::{
 use super::{ArchiveManifest, BUFFER, FORMAT, MANIFEST, VERSION, WITH_DECLARATIONS, WITH_ORIGINS};
 use crate::error::Error;
 use kpi::fault::quoted;
-use ledger::{Commit, DeclarationVersion, IdempotencyRow, MeasureRow, chain};
+use ledger::{
+    Commit, DeclarationVersion, IdempotencyRow, MeasureRow, RevisionNumber, TimestampMicros, chain,
+};
 
 /// Largest `ledger.json` in bytes.
 const MAX_MANIFEST: u64 = 1 << 16;
@@ -97,9 +99,10 @@ impl LedgerArchive {
                 .transpose()?,
             observations: ArchiveTableReader::open(observations)?,
         };
-        let (mut last, mut time, mut hash) = (0, 0, chain::beginning());
+        let (mut last, mut time, mut hash) =
+            (RevisionNumber::BEGINNING, TimestampMicros::default(), chain::beginning());
         while let Some(line) = revisions.next()? {
-            if line.revision != last + 1 {
+            if line.revision != last.next() {
                 return Err(Error::Malformed(format!(
                     "{}: revision {} does not follow revision {last}",
                     RevisionRecord::FILE,
@@ -134,7 +137,7 @@ impl LedgerArchive {
     /// Compares what was read with `ledger.json`.
     fn check_end(
         &self,
-        (revision, recorded_at, hash): (i64, i64, &str),
+        (revision, recorded_at, hash): (RevisionNumber, TimestampMicros, &str),
         counted: &[(&str, u64)],
     ) -> Result<(), Error> {
         let said = &self.manifest;
@@ -367,7 +370,7 @@ impl<'z, T: ArchiveRow> ArchiveTableReader<'z, T> {
 
 impl<T: RevisionedRow> ArchiveTableReader<'_, T> {
     /// The next row of a revision; revisions must be requested in order.
-    fn of(&mut self, revision: i64) -> Result<Option<T>, Error> {
+    fn of(&mut self, revision: RevisionNumber) -> Result<Option<T>, Error> {
         match self.ahead.as_ref().map(RevisionedRow::revision) {
             Some(found) if found == revision => self.next(),
             Some(found) if found < revision => {
@@ -378,7 +381,7 @@ impl<T: RevisionedRow> ArchiveTableReader<'_, T> {
     }
 
     /// The row of a revision that has at most one.
-    fn only_of(&mut self, revision: i64) -> Result<Option<T>, Error> {
+    fn only_of(&mut self, revision: RevisionNumber) -> Result<Option<T>, Error> {
         let found = self.of(revision)?;
         match self.ahead.as_ref().map(RevisionedRow::revision) {
             Some(second) if second == revision => {

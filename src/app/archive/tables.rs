@@ -8,7 +8,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use ledger::{Commit, IdempotencyRow, ObservationRow, SubmissionRow};
+use ledger::{
+    Commit, IdempotencyRow, ObservationRow, RevisionNumber, StoredMeasure, StoredMonth, StoredUnit,
+    SubmissionRow, TimestampMicros,
+};
 
 /// A row of a table.
 pub trait ArchiveRow: Serialize + DeserializeOwned {
@@ -21,7 +24,7 @@ pub trait ArchiveRow: Serialize + DeserializeOwned {
 /// A row that a revision wrote. The rows of a table are in the order of their revisions.
 pub trait RevisionedRow: ArchiveRow {
     /// The revision that wrote it.
-    fn revision(&self) -> i64;
+    fn revision(&self) -> RevisionNumber;
 }
 
 /// Declares a table; the fields of its row are its columns.
@@ -47,12 +50,13 @@ macro_rules! table {
 macro_rules! ledger_table {
     ($(#[$about:meta])* $name:ident in $file:literal: $($rest:tt)+) => {
         table! {
-            $(#[$about])* $name in $file: /** The revision that wrote it. */ revision: i64,
+            $(#[$about])* $name in $file:
+            /** The revision that wrote it. */ revision: RevisionNumber,
             $($rest)+
         }
 
         impl RevisionedRow for $name {
-            fn revision(&self) -> i64 {
+            fn revision(&self) -> RevisionNumber {
                 self.revision
             }
         }
@@ -62,8 +66,8 @@ macro_rules! ledger_table {
 ledger_table! {
     /// A revision.
     RevisionRecord in "revisions.csv":
-    /// When it was recorded, in microseconds since 1970.
-    recorded_at: i64,
+    /// When it was recorded.
+    recorded_at: TimestampMicros,
     /// The kind of change.
     kind: String,
     /// The name of the sender.
@@ -104,7 +108,7 @@ ledger_table! {
     /// An entry of the dictionary of measures.
     MeasureRecord in "measures.csv":
     /// The number of the measure.
-    id: i64,
+    id: StoredMeasure,
     /// The indicator's code.
     code: String,
     /// The members.
@@ -115,7 +119,7 @@ ledger_table! {
     /// An entry of the dictionary of units.
     UnitNumberRecord in "unit_numbers.csv":
     /// The number of the unit.
-    number: i64,
+    number: StoredUnit,
     /// The unit's code.
     code: String
 }
@@ -124,7 +128,7 @@ ledger_table! {
     /// A version of a unit.
     UnitVersionRecord in "unit_versions.csv":
     /// The unit's number.
-    unit: i64,
+    unit: StoredUnit,
     /// The unit, as JSON.
     document: String
 }
@@ -142,7 +146,7 @@ ledger_table! {
     /// A month that was closed or reopened.
     ClosingRecord in "closings.csv":
     /// The month's number: 12 times the year plus the month from 0.
-    month: i64,
+    month: StoredMonth,
     /// Whether it is closed from then on.
     closed: bool
 }
@@ -170,11 +174,11 @@ ledger_table! {
     /// A figure, or the withdrawal of one.
     ObservationRecord in "observations.csv":
     /// The unit's number.
-    unit: i64,
+    unit: StoredUnit,
     /// The measure's number.
-    measure: i64,
+    measure: StoredMeasure,
     /// The month's number: 12 times the year plus the month from 0.
-    month: i64,
+    month: StoredMonth,
     /// The digits of the value as a whole number; missing for a withdrawal.
     mantissa: Option<i64>,
     /// Number of decimals among the digits.
@@ -192,15 +196,15 @@ table! {
     key: String,
     /// The hash of the request's body.
     body_hash: String,
-    /// When the response was given, in microseconds since 1970.
-    recorded_at: i64,
+    /// When the response was given.
+    recorded_at: TimestampMicros,
     /// The response, as JSON.
     answer: String
 }
 
 impl SubmissionArchiveRow {
     /// The row of a submission.
-    pub fn new(revision: i64, row: SubmissionRow) -> Self {
+    pub fn new(revision: RevisionNumber, row: SubmissionRow) -> Self {
         let SubmissionRow {
             id,
             source_kind,
@@ -334,8 +338,8 @@ mod tests {
             Some("a\r\nb\n\rc,\"d\""),
         ] {
             let line = RevisionRecord {
-                revision: 1,
-                recorded_at: 2,
+                revision: RevisionNumber::FIRST,
+                recorded_at: TimestampMicros::new(2),
                 kind: "k".into(),
                 actor: String::new(),
                 reason: text.map(Into::into),
@@ -355,10 +359,10 @@ mod tests {
     #[test]
     fn the_columns_match_the_struct_fields() {
         let line = ObservationRecord {
-            revision: 1,
-            unit: 2,
-            measure: 3,
-            month: 4,
+            revision: RevisionNumber::FIRST,
+            unit: StoredUnit::new(2),
+            measure: StoredMeasure::new(3),
+            month: StoredMonth::new(4),
             mantissa: None,
             scale: 0,
         };

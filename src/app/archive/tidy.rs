@@ -28,7 +28,7 @@ use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
 use kpi::unit::{UnitKind, UnitPosition, UnitRange};
 use kpi::value::Origin;
-use ledger::Store;
+use ledger::{RevisionNumber, Store};
 
 /// The file of the table.
 const FIGURES: &str = "figures.csv";
@@ -43,7 +43,7 @@ const PIECES_AHEAD: usize = 2;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TidySummary {
     /// The revision that everything was computed from.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// Number of rows of the table, without its header.
     pub rows: u64,
 }

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::error::Error;
 use ledger::{
-    Commit, DeclarationVersion, IdempotencyRow, LedgerHead, RecordedCommit, Store, chain,
+    Commit, DeclarationVersion, IdempotencyRow, LedgerHead, RecordedCommit, RevisionNumber,
+    RevisionSpan, Store, chain,
 };
 
 /// Revisions read at once; two such blocks are in memory at the same time.
@@ -57,7 +58,7 @@ pub fn write<W: Write>(
                 commit.revision
             )));
         }
-        progress(commit.revision, head.revision);
+        progress(commit.revision.get(), head.revision.get());
         for row in &commit.observations {
             figures.add(&ObservationRecord::from(*row))?;
         }
@@ -103,21 +104,21 @@ fn snapshot(store: &Store) -> Result<(LedgerHead, Vec<IdempotencyRow>), Error> {
 /// Passes each revision to `take` in order; a thread reads ahead.
 fn for_each_commit(
     store: &Store,
-    up_to: i64,
+    up_to: RevisionNumber,
     take: &mut dyn FnMut(RecordedCommit) -> Result<(), Error>,
 ) -> Result<(), Error> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(0);
         scope.spawn(move || {
-            let mut after = 0;
-            while after < up_to {
-                let until = up_to.min(after + STRETCH);
-                let read = store.commits(after, until);
+            let mut rest = RevisionSpan::first(up_to);
+            while !rest.is_empty() {
+                let stretch = rest.beginning(STRETCH);
+                let read = store.commits(stretch);
                 let failed = read.is_err();
                 if sender.send(read).is_err() || failed {
                     break;
                 }
-                after = until;
+                rest.after = stretch.up_to;
             }
         });
         for read in receiver {

@@ -1,6 +1,7 @@
 //! The audit log: every change of the ledger with sender, time and address, as the hash chain
 //! covers it.
 
+use ledger::{RevisionNumber, TimestampMicros};
 use serde::Serialize;
 
 use super::ledger::RevisionView;
@@ -37,7 +38,7 @@ pub struct AuditView {
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
     /// Only changes after this revision.
-    pub after: i64,
+    pub after: RevisionNumber,
     /// Only changes of this kind, such as `keys`.
     pub kind: Option<String>,
     /// Only changes by this actor.
@@ -46,10 +47,10 @@ pub struct AuditQuery {
     pub key: Option<String>,
     /// Only changes from this address.
     pub address: Option<String>,
-    /// Only changes at this time or later, in microseconds since 1970.
-    pub from: Option<i64>,
-    /// Only changes before this time, in microseconds since 1970.
-    pub to: Option<i64>,
+    /// Only changes at this time or later.
+    pub from: Option<TimestampMicros>,
+    /// Only changes before this time.
+    pub to: Option<TimestampMicros>,
     /// At most this many changes.
     pub limit: usize,
 }
@@ -58,12 +59,12 @@ pub struct AuditQuery {
 #[derive(Clone, PartialEq, Debug)]
 pub struct AuditPage {
     /// The revision of the snapshot.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The changes in order.
     pub changes: Vec<AuditView>,
     /// The revision after which the next page begins. Also given when many revisions were searched
     /// and few changes found.
-    pub next: Option<i64>,
+    pub next: Option<RevisionNumber>,
 }
 
 impl Snapshot {
@@ -75,8 +76,8 @@ impl Snapshot {
         let newest = self.state().revision;
         // No change since `from` can have a lower number than the revision that was the newest just
         // before.
-        let before = query.from.map_or(Ok(0), |from| {
-            self.store().head_at(from.saturating_sub(1)).map(|head| head.revision)
+        let before = query.from.map_or(Ok(RevisionNumber::BEGINNING), |from| {
+            self.store().head_at(from.plus(-1)).map(|head| head.revision)
         })?;
         let (mut after, mut found, mut looked_at) = (query.after.max(before), Vec::new(), 0);
         let limit = query.limit.clamp(1, MAX_PAGE);
@@ -121,11 +122,11 @@ impl Snapshot {
 
     fn audited(
         &self,
-        revision: i64,
-        found: Vec<(i64, Option<ChangeOrigin>)>,
-        next: Option<i64>,
+        revision: RevisionNumber,
+        found: Vec<(RevisionNumber, Option<ChangeOrigin>)>,
+        next: Option<RevisionNumber>,
     ) -> Result<AuditPage, Error> {
-        let numbers: Vec<i64> = found.iter().map(|(number, _)| *number).collect();
+        let numbers: Vec<RevisionNumber> = found.iter().map(|(number, _)| *number).collect();
         let changes =
             self.revision_views(self.store().revisions_of(&numbers)?)?.into_iter().zip(found).map(
                 |(change, (_, origin))| {

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::app::stored::revision_of;
 use chrono::NaiveDate;
+use ledger::{RevisionNumber, TimestampMicros};
 use serde::Serialize;
 
 use crate::app::snapshot::Snapshot;
@@ -34,7 +36,8 @@ pub struct CompletenessQuery {
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct CompletenessView {
     /// The revision it was computed from.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The requested unit; null for all units.
@@ -172,8 +175,8 @@ struct DueExpectation<'a> {
     expectation: &'a Expectation,
     month: Month,
     deadline: NaiveDate,
-    /// End of the deadline day, exclusive, in microseconds since 1970.
-    end: i64,
+    /// End of the deadline day, exclusive.
+    end: TimestampMicros,
     measures: Vec<(&'a Measure, OwnValuePlan)>,
 }
 
@@ -369,9 +372,9 @@ impl DueExpectation<'_> {
 }
 
 /// The figures of one report: for each measure that applies to the unit when its figure was first
-/// recorded, in microseconds since 1970.
+/// recorded.
 struct ReportProgress<'a> {
-    figures: Vec<(&'a Measure, Option<i64>)>,
+    figures: Vec<(&'a Measure, Option<TimestampMicros>)>,
     on_time: usize,
     late: usize,
     missing: usize,
@@ -388,13 +391,15 @@ impl<'a> ReportProgress<'a> {
     ) -> Option<Self> {
         let source = state.source();
         let since = |own: &OwnValuePlan| {
-            source.own_since(own, unit, expected.month).and_then(|revision| state.time_of(revision))
+            source
+                .own_since(own, unit, expected.month)
+                .and_then(|stamp| state.time_of(revision_of(stamp)))
         };
         let applying = expected
             .measures
             .iter()
             .filter(|(_, own)| !source.is_not_applicable(own, unit, expected.month));
-        let figures: Vec<(&Measure, Option<i64>)> =
+        let figures: Vec<(&Measure, Option<TimestampMicros>)> =
             applying.map(|(measure, own)| (*measure, since(own))).collect();
         if figures.is_empty() {
             return None;

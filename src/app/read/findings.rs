@@ -1,5 +1,6 @@
 //! Findings as responses show them (`docs/specification.md#findings`).
 
+use ledger::RevisionNumber;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -115,7 +116,10 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::NotFound`] for an unknown unit, [`Error::Invalid`] for an unknown rule.
-    pub fn findings(&self, query: &FindingQuery) -> Result<(i64, Vec<FindingView>, bool), Error> {
+    pub fn findings(
+        &self,
+        query: &FindingQuery,
+    ) -> Result<(RevisionNumber, Vec<FindingView>, bool), Error> {
         let state = self.state();
         if let Some(rule) = &query.rule {
             check_rule(rule, &state.catalogue)?;

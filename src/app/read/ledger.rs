@@ -8,15 +8,17 @@ use sha2::{Digest, Sha256};
 use super::past_submissions::{SourceView, counts};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
+use crate::app::stored::month_of;
 use crate::clock::Calendar;
 use crate::clock::time_text;
 use crate::error::Error;
-use kpi::cube::MeasureId;
+use kpi::cube::{MeasureId, RevisionStamp};
 use kpi::observation::SubmissionCounts;
 use kpi::period::Month;
 use kpi::unit::UnitPosition;
 use ledger::{
-    Commit, LedgerHead, RevisionId, RevisionRow, Store, StoreError, SubmissionRecord, chain,
+    Commit, LedgerHead, RevisionId, RevisionNumber, RevisionRow, RevisionSpan, Store, StoreError,
+    SubmissionRecord, TimestampMicros, chain,
 };
 
 /// Most revisions on a page.
@@ -30,7 +32,8 @@ const NEIGHBOURS: i64 = 8;
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct RevisionView {
     /// The revision number.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// When it was recorded.
     pub recorded_at: String,
     /// `submission`, `withdrawal`, `units`, `catalogue`, `closing`, `reopening`, `targets`,
@@ -67,7 +70,8 @@ pub struct RevisionView {
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct LedgerView {
     /// The newest revision.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// When the newest revision was recorded; null while the ledger is empty.
@@ -100,9 +104,9 @@ impl Snapshot {
     /// Those of the store.
     pub fn revisions(
         &self,
-        after: i64,
+        after: RevisionNumber,
         limit: usize,
-    ) -> Result<(i64, Vec<RevisionView>, bool), Error> {
+    ) -> Result<(RevisionNumber, Vec<RevisionView>, bool), Error> {
         let newest = self.state().revision;
         let limit = limit.clamp(1, MAX_PAGE);
         let mut rows =
@@ -123,8 +127,8 @@ impl Snapshot {
         &self,
         rows: Vec<RevisionRow>,
     ) -> Result<Vec<RevisionView>, Error> {
-        let numbers: Vec<i64> = rows.iter().map(|row| row.revision).collect();
-        let mut sent: HashMap<i64, SubmissionRecord> = self
+        let numbers: Vec<RevisionNumber> = rows.iter().map(|row| row.revision).collect();
+        let mut sent: HashMap<RevisionNumber, SubmissionRecord> = self
             .store()
             .submissions_of(&numbers)?
             .into_iter()
@@ -133,20 +137,17 @@ impl Snapshot {
         // Revisions with distant numbers are few and looked up one by one; one query serves a range
         // of neighbours.
         let mut brought = HashMap::new();
-        for stretch in numbers.chunk_by(|one, next| next - one <= NEIGHBOURS) {
+        for stretch in numbers.chunk_by(|one, next| next.since(*one) <= NEIGHBOURS) {
             if let (Some(first), Some(last)) = (stretch.first(), stretch.last()) {
-                brought.extend(self.store().revision_contents(first - 1, *last, MAX_CODES)?);
+                let span = RevisionSpan::new(first.previous(), *last);
+                brought.extend(self.store().revision_contents(span, MAX_CODES)?);
             }
         }
         let views = rows.into_iter().map(|row| {
             let submission = sent.remove(&row.revision).map(|record| record.submission);
             let other = brought.remove(&row.revision).unwrap_or_default();
-            let month = |month: i64| {
-                i32::try_from(month)
-                    .ok()
-                    .and_then(Month::from_number)
-                    .map(|month| month.to_string())
-            };
+            let months = other.months.into_iter().filter_map(month_of);
+            let periods = months.map(|month| month.to_string()).collect();
             RevisionView {
                 revision: row.revision,
                 recorded_at: time_text(row.recorded_at),
@@ -162,7 +163,7 @@ impl Snapshot {
                 }),
                 units: other.units,
                 catalogue_version: other.catalogue,
-                periods: other.months.into_iter().filter_map(month).collect(),
+                periods,
                 declarations: other.declarations,
             }
         });
@@ -176,8 +177,9 @@ impl Snapshot {
         LedgerView {
             revision: state.revision,
             revision_hash: state.revision_hash(),
-            recorded_at: (state.revision > 0).then(|| time_text(state.recorded_at)),
-            hash: (state.revision > 0).then(|| state.revision_hash()),
+            recorded_at: (state.revision > RevisionNumber::BEGINNING)
+                .then(|| time_text(state.recorded_at)),
+            hash: (state.revision > RevisionNumber::BEGINNING).then(|| state.revision_hash()),
             catalogue_version: state.catalogue_version,
             units: state.units.len(),
             figures: state.cube.len(),
@@ -197,10 +199,14 @@ pub fn fingerprint(state: &State) -> String {
                     unit: UnitPosition,
                     month: Month,
                     written: Option<kpi::number::Statement>,
-                    revision: u32| {
+                    revision: RevisionStamp| {
         let measure = state.measures.get(measure).map(ToString::to_string).unwrap_or_default();
         let written = written.map(|written| written.to_string()).unwrap_or_default();
-        hash.update(format!("{measure} {} {month} {written} {revision}\n", state.units.code(unit)));
+        hash.update(format!(
+            "{measure} {} {month} {written} {}\n",
+            state.units.code(unit),
+            revision.get()
+        ));
     };
     for (measure, _) in state.measures.iter() {
         state.cube.figures_of(measure).for_each(|(entry, revision)| {
@@ -257,7 +263,7 @@ pub fn verify(
 ) -> Result<VerificationResult, Error> {
     let mut found = VerificationResult::default();
     let (head, newest) = store.gapless_head()?;
-    if head == 0 {
+    if head == RevisionNumber::BEGINNING {
         found.fault(
             "The ledger has no revision 1: it was never started, or its first revisions are \
              missing. Restore a backup that verifies."
@@ -271,12 +277,12 @@ pub fn verify(
         ));
     }
     let mut last = RevisionId::beginning();
-    let mut time = 0;
+    let mut time = TimestampMicros::default();
     let mut standing = FigurePlaces::new();
-    let (mut after, mut remembered) = (0, once.is_none());
-    while after < head {
-        let up_to = head.min(after + STRETCH);
-        let (commits, strays) = store.commits_and_strays(after, up_to)?;
+    let (mut rest, mut remembered) = (RevisionSpan::first(head), once.is_none());
+    while !rest.is_empty() {
+        let span = rest.beginning(STRETCH);
+        let (commits, strays) = store.commits_and_strays(span)?;
         strays
             .iter()
             .for_each(|stray| found.fault(format!("Rows do not belong to the ledger: {stray}.")));
@@ -312,14 +318,14 @@ pub fn verify(
             found.revisions += 1;
             time = commit.recorded_at;
         }
-        for (revision, unit) in store.touched_unit_mismatches(after, up_to)? {
+        for (revision, unit) in store.touched_unit_mismatches(span)? {
             found.fault(format!(
                 "Revision {revision}: the list of units touched (table touched_units) is wrong for \
                  unit {unit}."
             ));
         }
-        after = up_to;
-        progress(after, head);
+        rest.after = span.up_to;
+        progress(rest.after.get(), head.get());
     }
     for stray in store.strays(head)? {
         found.fault(format!("Rows do not belong to the ledger: {stray}."));
@@ -356,7 +362,7 @@ fn check_counts(commit: &Commit, standing: &mut FigurePlaces, found: &mut Verifi
     let (mut created, mut revised, mut withdrawn) = (0, 0, 0);
     for row in &commit.observations {
         let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-        let place = (number(row.unit), number(row.measure), number(row.month));
+        let place = (number(row.unit.get()), number(row.measure.get()), number(row.month.get()));
         match row.is_withdrawal() {
             false if standing.insert(place) => created += 1,
             false => revised += 1,

@@ -9,7 +9,7 @@ use super::past_submissions::{find, unknown};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::{State, statement};
 use crate::app::stored::{
-    measure_of, month_of, stored_measure, stored_month, stored_unit, unit_of,
+    measure_of, month_of, revision_of, stored_measure, stored_month, stored_unit, unit_of,
 };
 use crate::clock::time_text;
 use crate::error::Error;
@@ -17,7 +17,7 @@ use kpi::measure::{Measure, Members};
 use kpi::number::{Statement, scaled};
 use kpi::period::Month;
 use kpi::unit::UnitRange;
-use ledger::{ObservationKey, ObservationQuery, ObservationRow, SubmissionRecord};
+use ledger::{ObservationKey, ObservationQuery, ObservationRow, RevisionNumber, SubmissionRecord};
 
 /// Most figures on a page.
 pub const MAX_PAGE: usize = 10_000;
@@ -43,11 +43,12 @@ pub struct ObservationView {
     /// The submission that contains it.
     pub submission: String,
     /// The revision of the submission.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// With `history=true`: the last revision at which this was the current figure. Null if it
     /// still is.
-    #[schema(required)]
-    pub valid_to_revision: Option<i64>,
+    #[schema(required, value_type = Option<i64>)]
+    pub valid_to_revision: Option<RevisionNumber>,
     /// When it was recorded.
     pub recorded_at: String,
     /// Name of the sender.
@@ -90,7 +91,7 @@ pub struct FigureQuery {
     /// Whether each revision is given the end of its validity.
     pub with_validity: bool,
     /// Only what was recorded after this revision; withdrawals are included.
-    pub changed_since: Option<i64>,
+    pub changed_since: Option<RevisionNumber>,
     /// Only numbers of at least this value.
     pub value_min: Option<f64>,
     /// Only numbers of at most this value.
@@ -118,7 +119,7 @@ impl FigureQuery {
 #[derive(Clone, Debug)]
 pub struct FigurePage {
     /// The revision of the snapshot.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The figures.
     pub observations: Vec<ObservationView>,
     /// The key after which the next page begins; `None` on the last page.
@@ -218,11 +219,11 @@ impl Snapshot {
     fn views(
         &self,
         rows: &[ObservationRow],
-        history_to: Option<i64>,
+        history_to: Option<RevisionNumber>,
     ) -> Result<Vec<ObservationView>, Error> {
-        let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
+        let mut revisions: Vec<RevisionNumber> = rows.iter().map(|row| row.revision).collect();
         revisions.dedup();
-        let records: HashMap<i64, SubmissionRecord> = self
+        let records: HashMap<RevisionNumber, SubmissionRecord> = self
             .store()
             .submissions_of(&revisions)?
             .into_iter()
@@ -270,14 +271,14 @@ enum RowStatus {
     Changed,
 }
 
-fn row_status(state: &State, row: &ObservationRow, revision: i64) -> Option<RowStatus> {
+fn row_status(state: &State, row: &ObservationRow, revision: RevisionNumber) -> Option<RowStatus> {
     let measure = measure_of(row.measure)?;
     let (unit, month) = (state.units.position_of_number(unit_of(row.unit))?, month_of(row.month)?);
     let stamp = match state.decimals(measure) {
         Some(_) => state.cube.last_revision(measure, unit, month),
         None => state.cube.stated(measure, unit, month).map(|stamped| stamped.revision),
     };
-    Some(match stamp.map(i64::from) {
+    Some(match stamp.map(revision_of) {
         Some(stamp) if stamp == row.revision => RowStatus::Stood,
         Some(stamp) if stamp <= revision => RowStatus::Gone,
         _ => RowStatus::Changed,
@@ -291,7 +292,7 @@ impl Snapshot {
         &self,
         row: &ObservationRow,
         query: &FigureQuery,
-        revision: i64,
+        revision: RevisionNumber,
     ) -> Result<bool, Error> {
         if row.is_withdrawal() && query.changed_since.is_none() {
             return Ok(false);
@@ -305,15 +306,23 @@ impl Snapshot {
 
     /// The last revision, up to this one, at which a ledger row was the newest of its figure;
     /// `None` if it still was.
-    fn valid_to(&self, row: &ObservationRow, revision: i64) -> Result<Option<i64>, Error> {
+    fn valid_to(
+        &self,
+        row: &ObservationRow,
+        revision: RevisionNumber,
+    ) -> Result<Option<RevisionNumber>, Error> {
         if let Some(RowStatus::Stood) = row_status(self.state(), row, revision) {
             return Ok(None);
         }
-        Ok(self.replaced_by(row, revision)?.map(|next| next - 1))
+        Ok(self.replaced_by(row, revision)?.map(RevisionNumber::previous))
     }
 
     /// The revision, up to this one, that recorded the figure of a ledger row next.
-    fn replaced_by(&self, row: &ObservationRow, revision: i64) -> Result<Option<i64>, Error> {
+    fn replaced_by(
+        &self,
+        row: &ObservationRow,
+        revision: RevisionNumber,
+    ) -> Result<Option<RevisionNumber>, Error> {
         let later = ObservationQuery {
             units: Some(vec![row.unit]),
             measures: Some(vec![row.measure]),

@@ -8,7 +8,7 @@ use crate::clock::time_text;
 use crate::error::Error;
 use kpi::fault::quoted;
 use kpi::observation::SubmissionCounts;
-use ledger::{Store, SubmissionRecord, SubmissionRow};
+use ledger::{RevisionNumber, Store, SubmissionRecord, SubmissionRow};
 
 /// The receipt of an earlier submission.
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
@@ -16,7 +16,8 @@ pub struct PastReceipt {
     /// The submission's identifier.
     pub submission: String,
     /// The revision that recorded it.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// When it was recorded.

@@ -1,6 +1,7 @@
 //! Quality: figures that are unusual in a unit's own history, never change, or are not explained by
 //! a stock's flows. They contradict no rule, so they are not findings (`docs/questions.md`).
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 
 use crate::app::snapshot::Snapshot;
@@ -114,7 +115,10 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Invalid`] for too long a span or too many figures; [`Error::NotFound`] for an
     /// unknown unit.
-    pub fn quality(&self, query: &QualityQuery) -> Result<(i64, Vec<QualityView>, bool), Error> {
+    pub fn quality(
+        &self,
+        query: &QualityQuery,
+    ) -> Result<(RevisionNumber, Vec<QualityView>, bool), Error> {
         let state = self.state();
         let units = match &query.unit {
             None => state.units.all(),

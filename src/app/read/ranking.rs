@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
@@ -49,7 +50,8 @@ impl RankingQuery {
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct RankingView {
     /// The revision it was computed from.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The measure.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
@@ -48,7 +49,8 @@ impl ScorecardQuery {
 #[derive(Clone, PartialEq, Debug, Serialize, utoipa::ToSchema)]
 pub struct ScorecardView {
     /// The revision it was computed from.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     pub revision_hash: String,
     /// The unit.

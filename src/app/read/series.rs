@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
@@ -557,7 +558,7 @@ impl<'a> PreparedSeries<'a> {
 #[derive(Clone, Debug)]
 pub struct SeriesPage {
     /// The revision it was computed from.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The periods of each series, in order.
     pub periods: Vec<Period>,
     /// How many series to skip for the next page; `None` on the last page.

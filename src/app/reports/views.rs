@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ledger::RevisionNumber;
 use serde::Serialize;
 
 use crate::app::read::findings::FindingView;
@@ -128,8 +129,8 @@ pub struct ReportView {
     #[schema(required)]
     pub submission: Option<String>,
     /// The submission's revision; null on a dry run.
-    #[schema(required)]
-    pub revision: Option<i64>,
+    #[schema(required, value_type = Option<i64>)]
+    pub revision: Option<RevisionNumber>,
     /// That revision's hash; null on a dry run.
     #[schema(required)]
     pub revision_hash: Option<String>,

@@ -16,6 +16,7 @@ use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
 use kpi::sentence::{SentencePart, figures, parse};
 use kpi::unit::{UnitKind, UnitPosition};
+use ledger::RevisionNumber;
 
 /// Decimals of a computed rate.
 const RATE_DECIMALS: u32 = 2;
@@ -30,7 +31,7 @@ pub const MAX_FINDINGS: usize = 500;
 #[derive(Clone, PartialEq, Debug)]
 pub struct GeneratedReport {
     /// The revision that it was written from.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// The title, such as `Báo cáo`.
     pub title: String,
     /// The subject below the title.

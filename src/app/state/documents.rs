@@ -14,7 +14,7 @@ use kpi::fault::Fault;
 use kpi::period::Month;
 use kpi::remark::RemarkDocument;
 use kpi::unit::{UnitDocument, UnitForest, UnitNumber};
-use ledger::{Commit, DeclarationRow, REPORT, StoreError};
+use ledger::{Commit, DeclarationRow, REPORT, RevisionNumber, StoreError, StoredMonth, StoredUnit};
 
 /// The kind of a target among the ledger's declarations.
 pub const TARGET: &str = "target";
@@ -24,7 +24,7 @@ pub const ANNOTATION: &str = "annotation";
 pub const REMARK: &str = "remark";
 
 /// The closed months, each with the revision that closed it.
-pub type ClosedMonths = BTreeMap<Month, i64>;
+pub type ClosedMonths = BTreeMap<Month, RevisionNumber>;
 
 /// The entries that are recorded beside the catalogue.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -68,12 +68,12 @@ impl DeclarationSet {
 #[derive(Clone, Default)]
 pub struct LedgerDocuments {
     catalogue: Option<(i64, Arc<str>)>,
-    units: BTreeMap<i64, Arc<str>>,
-    closings: BTreeMap<i64, i64>,
+    units: BTreeMap<StoredUnit, Arc<str>>,
+    closings: BTreeMap<StoredMonth, RevisionNumber>,
     /// By kind and code.
-    declarations: BTreeMap<(String, String), (i64, Arc<str>)>,
+    declarations: BTreeMap<(String, String), (RevisionNumber, Arc<str>)>,
     /// The last revision that changed any of them but API keys.
-    changed: i64,
+    changed: RevisionNumber,
 }
 
 /// The parsed documents.
@@ -119,7 +119,7 @@ impl LedgerDocuments {
 
     /// The last revision that changed any of the documents, 0 for none. API keys do not count.
     #[must_use]
-    pub fn changed_at(&self) -> i64 {
+    pub fn changed_at(&self) -> RevisionNumber {
         self.changed
     }
 

@@ -6,6 +6,7 @@ mod files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ledger::RevisionNumber;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub struct CatalogueChanged {
     #[serde(default = "recorded_unless_told")]
     pub recorded: bool,
     /// The revision that contains the change, or the current one when nothing changed.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// That revision's hash.
     #[serde(default)]
     pub revision_hash: String,
@@ -42,7 +43,7 @@ pub struct CatalogueChanged {
 }
 
 impl WriteResponse for CatalogueChanged {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 
@@ -201,7 +202,7 @@ fn change(
         ));
         Ok((version, (!dry_run).then_some(commit)))
     };
-    let answer = |revision: i64, recorded: bool, version: &i64| CatalogueChanged {
+    let answer = |revision: RevisionNumber, recorded: bool, version: &i64| CatalogueChanged {
         recorded,
         revision,
         revision_hash: String::new(),

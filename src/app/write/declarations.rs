@@ -24,7 +24,7 @@ use kpi::measure::Measure;
 use kpi::period::Month;
 use kpi::remark::RemarkDocument;
 use kpi::unit::UnitRange;
-use ledger::DeclarationVersion;
+use ledger::{DeclarationVersion, RevisionNumber};
 
 /// Most declarations in one request.
 pub const MAX_A_REQUEST: usize = 10_000;
@@ -275,7 +275,7 @@ pub struct DeclarationsChanged<D> {
     #[serde(default = "recorded_unless_told")]
     pub recorded: bool,
     /// The revision that contains the change, or the current one when nothing changed.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// That revision's hash.
     #[serde(default)]
     pub revision_hash: String,
@@ -284,7 +284,7 @@ pub struct DeclarationsChanged<D> {
 }
 
 impl<D> WriteResponse for DeclarationsChanged<D> {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 
@@ -323,7 +323,7 @@ impl Snapshot {
     pub fn declarations<D: DeclarationKind>(
         &self,
         query: &DeclarationQuery,
-    ) -> Result<(i64, Vec<ListedDeclaration<D>>, bool), Error> {
+    ) -> Result<(RevisionNumber, Vec<ListedDeclaration<D>>, bool), Error> {
         let state = self.state();
         let units = query
             .unit
@@ -454,14 +454,15 @@ fn change<D: DeclarationKind>(
             .collect();
         Ok(((all, named), commit))
     };
-    let answer = |revision: i64, recorded: bool, (_, named): &(BTreeMap<String, D>, Vec<D>)| {
-        DeclarationsChanged {
-            recorded,
-            revision,
-            revision_hash: String::new(),
-            declarations: named.clone(),
-        }
-    };
+    let answer =
+        |revision: RevisionNumber, recorded: bool, (_, named): &(BTreeMap<String, D>, Vec<D>)| {
+            DeclarationsChanged {
+                recorded,
+                revision,
+                revision_hash: String::new(),
+                declarations: named.clone(),
+            }
+        };
     let changed = writer.change(by, idempotency, prepare, answer)?;
     if let (Some(commit), Some((all, _))) = (changed.commit, changed.found) {
         writer.publish_commit(&commit, |state| {

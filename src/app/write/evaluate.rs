@@ -3,6 +3,7 @@
 
 use crate::app::read::findings::FindingView;
 use crate::app::state::State;
+use crate::app::stored::revision_of;
 use crate::auth::identity::Identity;
 use crate::error::Error;
 use kpi::catalogue::Severity;
@@ -11,6 +12,7 @@ use kpi::fault::Fault;
 use kpi::observation::{NewFigure, Submission, SubmissionDiff};
 use kpi::rules::{CheckAt, Finding, RuleBook};
 use kpi::value::ValueSource;
+use ledger::RevisionNumber;
 
 /// The result of comparing a submission with the current figures.
 pub(super) struct Evaluation {
@@ -159,7 +161,11 @@ pub(super) fn check_closed_months(
 }
 
 /// Keeps in a withdrawal only the figures of `revision` that are still current.
-pub(super) fn retain_current_figures(state: &State, submission: &mut Submission, revision: i64) {
+pub(super) fn retain_current_figures(
+    state: &State,
+    submission: &mut Submission,
+    revision: RevisionNumber,
+) {
     let ids: Vec<_> = submission
         .measures
         .iter()
@@ -175,6 +181,6 @@ pub(super) fn retain_current_figures(state: &State, submission: &mut Submission,
             }
             _ => None,
         };
-        stamp.is_some_and(|stamp| i64::from(stamp) == revision)
+        stamp.is_some_and(|stamp| revision_of(stamp) == revision)
     });
 }

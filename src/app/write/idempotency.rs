@@ -7,13 +7,13 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use ledger::{IdempotencyRow, RevisionRow, Store, chain};
+use ledger::{IdempotencyRow, RevisionNumber, RevisionRow, Store, TimestampMicros, chain};
 
 /// A response to a write. It is stored without the revision's hash, which covers the whole revision
 /// and is known only after the commit.
 pub trait WriteResponse {
     /// The revision that the response names.
-    fn revision(&self) -> Option<i64>;
+    fn revision(&self) -> Option<RevisionNumber>;
 
     /// Sets the revision's hash, 64 hexadecimal digits.
     fn set_revision_hash(&mut self, hash: String);
@@ -173,13 +173,13 @@ impl IdempotencyKey {
         let mut answer: T = serde_json::from_str(&row.answer).map_err(unreadable)?;
         let named = answer
             .revision()
-            .filter(|revision| *revision > 0)
+            .filter(|revision| *revision > RevisionNumber::BEGINNING)
             .map(|revision| store.revision(revision))
             .transpose()?
             .flatten();
         if !self.is_confirmed(&row.answer, named.as_ref()) {
             tracing::error!(
-                revision = answer.revision(),
+                revision = answer.revision().map(RevisionNumber::get),
                 "a stored response to an Idempotency-Key names a revision that its request did not \
                  make"
             );
@@ -198,7 +198,11 @@ impl IdempotencyKey {
     ///
     /// # Errors
     /// Never for responses of plain types.
-    pub fn to_row(&self, answer: &impl Serialize, now: i64) -> Result<IdempotencyRow, Error> {
+    pub fn to_row(
+        &self,
+        answer: &impl Serialize,
+        now: TimestampMicros,
+    ) -> Result<IdempotencyRow, Error> {
         Ok(IdempotencyRow {
             holder: self.holder.clone(),
             target: self.target.clone(),

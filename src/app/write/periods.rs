@@ -11,13 +11,13 @@ use crate::app::App;
 use crate::app::read::completeness::{MissingReport, missing_reports};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
-use crate::app::stored::stored_month;
+use crate::app::stored::{month_of, stored_month};
 use crate::auth::identity::Identity;
 use crate::clock::time_text;
 use crate::error::Error;
 use kpi::fault::Fault;
 use kpi::period::{Month, Period};
-use ledger::RevisionRow;
+use ledger::{RevisionNumber, RevisionRow};
 
 /// The result of closing or reopening months.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,7 +26,8 @@ pub struct PeriodsChanged {
     #[serde(default = "recorded_unless_told")]
     pub recorded: bool,
     /// The revision that contains the change, or the current one when nothing changed.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// That revision's hash.
     #[serde(default)]
     pub revision_hash: String,
@@ -39,7 +40,7 @@ pub struct PeriodsChanged {
 }
 
 impl WriteResponse for PeriodsChanged {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 
@@ -72,7 +73,8 @@ pub struct ClosingView {
     /// `true` for a closing, `false` for a reopening.
     pub closed: bool,
     /// The revision that recorded it.
-    pub revision: i64,
+    #[schema(value_type = i64)]
+    pub revision: RevisionNumber,
     /// When it was recorded.
     pub recorded_at: String,
     /// Name of the sender.
@@ -137,7 +139,7 @@ fn change(
         Ok((changed, commit))
     };
     let texts = |months: &[Month]| months.iter().map(ToString::to_string).collect();
-    let answer = |revision: i64, recorded: bool, changed: &Vec<Month>| PeriodsChanged {
+    let answer = |revision: RevisionNumber, recorded: bool, changed: &Vec<Month>| PeriodsChanged {
         recorded,
         revision,
         revision_hash: String::new(),
@@ -218,14 +220,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn closings(&self, history: bool) -> Result<(i64, Vec<ClosingView>), Error> {
+    pub fn closings(&self, history: bool) -> Result<(RevisionNumber, Vec<ClosingView>), Error> {
         let (revision, closed) = {
             let state = self.state();
             (state.revision, Arc::clone(&state.closed))
         };
         let (mut found, mut by) = (Vec::new(), None::<RevisionRow>);
         for row in self.store().closings_at(revision)? {
-            let Some(month) = i32::try_from(row.month).ok().and_then(Month::from_number) else {
+            let Some(month) = month_of(row.month) else {
                 continue;
             };
             if !history && closed.get(&month) != Some(&row.revision) {

@@ -8,7 +8,7 @@ use super::idempotency::{WriteResponse, recorded_unless_told};
 use crate::app::read::findings::FindingView;
 use crate::clock::time_text;
 use kpi::observation::SubmissionCounts;
-use ledger::Commit;
+use ledger::{Commit, RevisionNumber};
 
 /// The response to a submission (`docs/specification.md#receipts`).
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -21,8 +21,8 @@ pub struct Receipt {
     pub submission: Option<String>,
     /// The revision that recorded the submission, or the current one when nothing changed; null on
     /// a dry run.
-    #[schema(required)]
-    pub revision: Option<i64>,
+    #[schema(required, value_type = Option<i64>)]
+    pub revision: Option<RevisionNumber>,
     /// That revision's hash; null on a dry run.
     #[serde(default)]
     #[schema(required)]
@@ -38,7 +38,7 @@ pub struct Receipt {
 
 impl Receipt {
     /// The receipt when nothing changed; `revision` is the current one.
-    pub(super) fn unchanged(evaluation: &Evaluation, revision: i64) -> Self {
+    pub(super) fn unchanged(evaluation: &Evaluation, revision: RevisionNumber) -> Self {
         Self { recorded: false, revision: Some(revision), ..Self::found(evaluation) }
     }
 
@@ -64,7 +64,7 @@ impl Receipt {
 }
 
 impl WriteResponse for Receipt {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         self.revision
     }
 

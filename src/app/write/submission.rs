@@ -22,7 +22,7 @@ use kpi::cube::{MeasureId, Overlay};
 use kpi::observation::{FoundObservation, ObservationParser, Submission};
 use kpi::period::Month;
 use kpi::unit::UnitNumber;
-use ledger::{ObservationQuery, RevisionRow, Store};
+use ledger::{ObservationQuery, RevisionNumber, RevisionRow, Store};
 
 /// The bytes or figures of a submission, and how to parse them.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl ValidationContext {
     /// A parser of figures in this context.
     pub(crate) fn parser(&self) -> ObservationParser<'_> {
         ObservationParser::new(&self.catalogue, &self.units, self.clock.this_month())
-            .with_closed(&self.closed)
+            .with_closed(|month| self.closed.contains_key(&month))
     }
 }
 
@@ -351,7 +351,10 @@ impl PendingReceipt {
 type BroughtFigure = (MeasureId, UnitNumber, Month);
 
 /// The revision of a submission, its figures, and its sender.
-fn figures_of(store: &Store, id: &str) -> Result<(i64, Vec<BroughtFigure>, String), Error> {
+fn figures_of(
+    store: &Store,
+    id: &str,
+) -> Result<(RevisionNumber, Vec<BroughtFigure>, String), Error> {
     let RevisionRow { revision, actor, .. } = find(store, id)?.revision;
     let query =
         ObservationQuery { limit: u32::MAX, ..ObservationQuery::default() }.of_revision(revision);

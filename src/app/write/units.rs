@@ -15,7 +15,7 @@ use crate::error::Error;
 use kpi::catalogue::read;
 use kpi::fault::{Fault, quoted};
 use kpi::unit::{Unit, UnitDocument, UnitForest, UnitNumber, UnitPosition};
-use ledger::Commit;
+use ledger::{Commit, RevisionNumber};
 
 /// Most units in one request.
 pub const MAX_UNITS_A_REQUEST: usize = 50_000;
@@ -78,7 +78,7 @@ pub struct UnitsChanged {
     #[serde(default = "recorded_unless_told")]
     pub recorded: bool,
     /// The revision that contains the change, or the current one when nothing changed.
-    pub revision: i64,
+    pub revision: RevisionNumber,
     /// That revision's hash.
     #[serde(default)]
     pub revision_hash: String,
@@ -87,7 +87,7 @@ pub struct UnitsChanged {
 }
 
 impl WriteResponse for UnitsChanged {
-    fn revision(&self) -> Option<i64> {
+    fn revision(&self) -> Option<RevisionNumber> {
         Some(self.revision)
     }
 
@@ -155,7 +155,7 @@ fn change(
         let commit = commit(state, &merged, documents, by)?;
         Ok((merged, commit.filter(|_| !dry_run)))
     };
-    let answer = |revision: i64, recorded: bool, merged: &UnitForest| {
+    let answer = |revision: RevisionNumber, recorded: bool, merged: &UnitForest| {
         let now =
             documents.iter().filter_map(|document| merged.get(merged.position(&document.code)?));
         UnitsChanged {

@@ -28,6 +28,7 @@ use crate::error::{Error, chain};
 use crate::intake::SubmissionEnvelope;
 use crate::sync::{Mutex, TaskGuard};
 use kpi::observation::Submission;
+use ledger::RevisionNumber;
 use ledger::chain::Hash;
 use ledger::{AppendOutcome, Commit, RevisionId, Store, StoreError, chain as hash_chain};
 
@@ -65,7 +66,7 @@ pub(in crate::app) struct QueuedSubmission {
 /// The submission to withdraw the figures of.
 pub(in crate::app) struct WithdrawnSubmission {
     pub id: String,
-    pub revision: i64,
+    pub revision: RevisionNumber,
 }
 
 /// The writer's reply to a submission.
@@ -104,7 +105,7 @@ pub(in crate::app) struct WriterContext {
     pub clock: Clock,
     statistics: Arc<WriterStatistics>,
     /// Notifies readers that wait for a revision.
-    reached: watch::Sender<i64>,
+    reached: watch::Sender<RevisionNumber>,
     trouble: WriteTrouble,
     api_keys: Arc<ApiKeyCache>,
     pasts: Arc<PastStates>,
@@ -128,7 +129,7 @@ type WriteTrouble = Arc<Mutex<Option<String>>>;
 pub(in crate::app) struct WriterHandle {
     tasks: Arc<SyncSender<WriterTask>>,
     statistics: Arc<WriterStatistics>,
-    revisions: watch::Receiver<i64>,
+    revisions: watch::Receiver<RevisionNumber>,
     trouble: WriteTrouble,
     /// How long a result is awaited; without end in commands.
     timeout: OnceLock<Duration>,
@@ -193,7 +194,7 @@ impl WriterHandle {
     }
 
     /// A receiver for the newest visible revision.
-    pub fn revisions(&self) -> watch::Receiver<i64> {
+    pub fn revisions(&self) -> watch::Receiver<RevisionNumber> {
         self.revisions.clone()
     }
 
@@ -374,7 +375,7 @@ impl WriterContext {
         // With a clock that jumped, every response might look expired.
         if poller.forgot.elapsed() >= PURGE_INTERVAL && self.clock.fault().is_none() {
             poller.forgot = Instant::now();
-            if let Err(error) = self.store.purge_idempotency(self.clock.now() - RETENTION) {
+            if let Err(error) = self.store.purge_idempotency(self.clock.now().plus(-RETENTION)) {
                 tracing::warn!(error = %chain(&error),
                     "expired responses to idempotency keys were not deleted");
             }
@@ -461,7 +462,7 @@ impl WriterContext {
     }
 
     /// Notifies waiting readers of the revision that the state has reached.
-    pub fn announce(&self, revision: i64) {
+    pub fn announce(&self, revision: RevisionNumber) {
         self.reached.send_replace(revision);
     }
 
@@ -496,7 +497,7 @@ impl WriterContext {
             Ordering::Relaxed,
         );
         self.statistics.transactions.fetch_add(1, Ordering::Relaxed);
-        self.statistics.last_write.store(last.recorded_at, Ordering::Relaxed);
+        self.statistics.last_write.store(last.recorded_at.get(), Ordering::Relaxed);
     }
 
     /// Writes one commit that is not a submission, after applying what other processes wrote.
@@ -509,7 +510,7 @@ impl WriterContext {
         by: &Identity,
         idempotency: Option<&IdempotencyKey>,
         prepare: impl Fn(&State) -> Result<(T, Option<Commit>), Error>,
-        answer: impl Fn(i64, bool, &T) -> A,
+        answer: impl Fn(RevisionNumber, bool, &T) -> A,
     ) -> Result<ChangeOutcome<T, A>, Error> {
         let deadline = Instant::now() + RACE_TIMEOUT;
         while Instant::now() < deadline {
@@ -611,7 +612,7 @@ pub(in crate::app) fn origin(by: &Identity) -> Option<String> {
 /// An empty commit that follows `state`. It gets its timestamp when it is written.
 pub(in crate::app) fn empty_commit(state: &State, kind: &str, by: &Identity) -> Commit {
     Commit {
-        revision: state.revision + 1,
+        revision: state.revision.next(),
         recorded_at: state.recorded_at,
         kind: kind.to_owned(),
         actor: by.actor.clone(),

@@ -65,6 +65,7 @@ fn message(id: &str, document: &KeyDocument) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::auth::role::Role;
+    use ledger::TimestampMicros;
 
     fn document(role: Role) -> KeyDocument {
         KeyDocument {
@@ -72,7 +73,7 @@ mod tests {
             role,
             unit: None,
             holder: "a".to_owned(),
-            created_at: 1,
+            created_at: TimestampMicros::new(1),
             expires_at: None,
             revoked_at: None,
             replaces: None,
@@ -96,7 +97,7 @@ mod tests {
         );
         let admin = KeyDocument { role: Role::Admin, ..reader.clone() };
         assert!(!secret.authenticates("a", &admin));
-        let unended = KeyDocument { revoked_at: Some(5), ..reader };
+        let unended = KeyDocument { revoked_at: Some(TimestampMicros::new(5)), ..reader };
         assert!(!secret.authenticates("a", &unended));
     }
 

@@ -11,8 +11,10 @@ use crate::auth::role::Role;
 use crate::clock::process_time;
 use crate::error::Error;
 use crate::sync::{Mutex, RwLock};
-use ledger::verified::declarations_of;
-use ledger::{ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, chain};
+use ledger::{
+    ApiKeyUsageRow, DeclarationRow, RevisionId, Store, StoreError, TimestampMicros, chain,
+};
+use ledger::{RevisionNumber, verified::declarations_of};
 
 /// The use of a key is recorded at most once in this time, in microseconds.
 const USE_INTERVAL: i64 = 60 * 1_000_000;
@@ -52,7 +54,7 @@ pub struct ApiKeyCache {
     secret: Option<KeySecret>,
     known: RwLock<Arc<CachedKeys>>,
     /// Revisions that do not match their hash; each is logged once.
-    refused: Mutex<BTreeSet<i64>>,
+    refused: Mutex<BTreeSet<RevisionNumber>>,
     uses: Mutex<HashMap<String, LastUse>>,
 }
 
@@ -63,9 +65,9 @@ struct CachedKeys {
     /// discarded.
     generation: u64,
     /// The newest revision that changed keys.
-    revision: i64,
+    revision: RevisionNumber,
     /// All revisions up to this one have been checked.
-    reached: i64,
+    reached: RevisionNumber,
     keys: Arc<BTreeMap<String, (KeyDocument, chain::Hash)>>,
 }
 
@@ -74,7 +76,7 @@ impl CachedKeys {
     fn put(
         &mut self,
         secret: Option<&KeySecret>,
-        revision: i64,
+        revision: RevisionNumber,
         id: &str,
         text: &str,
     ) -> Result<(), Error> {
@@ -96,9 +98,9 @@ impl CachedKeys {
 
 /// The last use of a key, and the last use that was recorded.
 struct LastUse {
-    at: i64,
+    at: TimestampMicros,
     address: Option<String>,
-    written: i64,
+    written: TimestampMicros,
 }
 
 impl ApiKeyCache {
@@ -198,13 +200,13 @@ impl ApiKeyCache {
         Ok(())
     }
 
-    fn log_rejected(&self, revision: i64, sentence: &str) {
+    fn log_rejected(&self, revision: RevisionNumber, sentence: &str) {
         let mut refused = self.refused.lock();
         let new = refused.len() < MAX_REJECTED && refused.insert(revision);
         drop(refused);
         if new {
             tracing::error!(
-                revision,
+                revision = revision.get(),
                 sentence,
                 "the hash chain does not cover a change of keys, which is ignored"
             );
@@ -224,7 +226,7 @@ impl ApiKeyCache {
 
     /// The newest revision that changed keys; 0 if no revision did.
     #[must_use]
-    pub fn revision(&self) -> i64 {
+    pub fn revision(&self) -> RevisionNumber {
         self.known.read().revision
     }
 
@@ -342,7 +344,11 @@ impl ApiKeyCache {
             }
             None => drop(uses.insert(
                 id.to_owned(),
-                LastUse { at: now, address: address.map(ToOwned::to_owned), written: 0 },
+                LastUse {
+                    at: now,
+                    address: address.map(ToOwned::to_owned),
+                    written: TimestampMicros::default(),
+                },
             )),
         }
     }
@@ -353,7 +359,7 @@ impl ApiKeyCache {
         let now = process_time();
         let mut uses = self.uses.lock();
         let due = uses.iter_mut().filter(|(_, used)| {
-            used.at > used.written && (all || used.written + USE_INTERVAL <= now)
+            used.at > used.written && (all || used.written.plus(USE_INTERVAL) <= now)
         });
         let row = |(key, used): (&String, &mut LastUse)| {
             used.written = now.max(used.at);
@@ -423,13 +429,13 @@ mod tests {
     use crate::auth::api_keys::GeneratedKey;
 
     /// A row of the ledger with a key.
-    fn row(new: &GeneratedKey, revoked_at: Option<i64>) -> DeclarationRow {
+    fn row(new: &GeneratedKey, revoked_at: Option<TimestampMicros>) -> DeclarationRow {
         let document = KeyDocument {
             name: "n".to_owned(),
             role: Role::Reader,
             unit: None,
             holder: new.id.clone(),
-            created_at: 1,
+            created_at: TimestampMicros::new(1),
             expires_at: None,
             revoked_at,
             replaces: None,
@@ -438,7 +444,7 @@ mod tests {
             is_unauthenticated: false,
         };
         DeclarationRow {
-            revision: 3,
+            revision: RevisionNumber::new(3),
             kind: API_KEY.to_owned(),
             code: new.id.clone(),
             document: Some(serde_json::to_string(&document).unwrap()),
@@ -449,7 +455,7 @@ mod tests {
     fn unknown_wrong_and_valid_keys_take_the_same_time_to_check() {
         let (right, revoked) = (GeneratedKey::new().unwrap(), GeneratedKey::new().unwrap());
         let api_keys = ApiKeyCache::default();
-        let rows = [row(&right, None), row(&revoked, Some(2))];
+        let rows = [row(&right, None), row(&revoked, Some(TimestampMicros::new(2)))];
         api_keys.begin(RevisionId::beginning(), rows.into_iter()).unwrap();
         let wrong = format!("ek_{}_{}", right.id, "0".repeat(52));
         for (key, expected) in [

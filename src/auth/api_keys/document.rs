@@ -1,5 +1,6 @@
 //! An API key as the ledger stores it.
 
+use ledger::TimestampMicros;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::role::Role;
@@ -13,7 +14,7 @@ pub const ADMIN_FILE: &str = "admin-file";
 /// The prefix of every key.
 pub const PREFIX: &str = "ek_";
 
-/// An API key as it is stored in the ledger. Times are microseconds since 1970.
+/// An API key as it is stored in the ledger.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct KeyDocument {
     /// Name of the holder, for people.
@@ -26,11 +27,11 @@ pub struct KeyDocument {
     /// same when a key is rotated.
     pub holder: String,
     /// When the key was created.
-    pub created_at: i64,
+    pub created_at: TimestampMicros,
     /// When the key expires; never when absent.
-    pub expires_at: Option<i64>,
+    pub expires_at: Option<TimestampMicros>,
     /// When the key was revoked; absent for other keys.
-    pub revoked_at: Option<i64>,
+    pub revoked_at: Option<TimestampMicros>,
     /// The key that it replaces.
     pub replaces: Option<String>,
     /// SHA-256 of the key, in hexadecimal digits.
@@ -59,9 +60,9 @@ pub enum KeyState {
 }
 
 impl KeyDocument {
-    /// The state of the key at a time (microseconds since 1970).
+    /// The state of the key at a time.
     #[must_use]
-    pub fn state(&self, now: i64) -> KeyState {
+    pub fn state(&self, now: TimestampMicros) -> KeyState {
         if self.revoked_at.is_some() {
             KeyState::Revoked
         } else if self.is_unauthenticated {

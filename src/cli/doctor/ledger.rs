@@ -81,9 +81,9 @@ fn unavailable(database: &str, error: &StoreError) -> Diagnosis {
 fn times(store: &Store, clock: &Clock, found: &mut Vec<Diagnosis>) -> Result<(), Error> {
     let machine = clock.machine_time();
     let now = store.server_time()?.unwrap_or(machine);
-    let seconds = now.abs_diff(machine) / 1_000_000;
+    let seconds = now.since(machine).unsigned_abs() / 1_000_000;
     let newest = store.head()?.recorded_at;
-    found.push(if newest.saturating_sub(now) > MAX_JUMP {
+    found.push(if newest.since(now) > MAX_JUMP {
         Diagnosis::error(
             "clock",
             format!("the newest revision is dated {}, in the future", time_text(newest)),
@@ -141,7 +141,7 @@ fn keys(
         )
     });
     let ends =
-        |document: &KeyDocument| document.expires_at.filter(|end| *end < now + KEY_DAYS * DAY);
+        |document: &KeyDocument| document.expires_at.filter(|end| *end < now.plus(KEY_DAYS * DAY));
     for (id, document) in active() {
         if let Some(end) = ends(document) {
             found.push(Diagnosis::warning(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate};
 
+use crate::app::RevisionNumber;
 use crate::app::snapshot::Snapshot;
 use crate::app::words::{find_name, period_name, short_month};
 use kpi::measure::Measure;
@@ -42,7 +43,7 @@ impl SheetLanguage {
     }
 
     /// The revision that the file was made from.
-    pub(super) fn revision(&self) -> i64 {
+    pub(super) fn revision(&self) -> RevisionNumber {
         self.snapshot.state().revision
     }
 

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::{back, mendable, outcome};
 use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::app::RevisionNumber;
 use crate::app::write::catalogue::{NewCatalogue, difference, shipped};
 use crate::auth::role::Role;
 use crate::error::Error;
@@ -326,7 +327,7 @@ fn contents(asked: &PageRequest) -> Markup {
     }
 }
 
-fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
+fn history(asked: &PageRequest, versions: &[(i64, RevisionNumber)]) -> Markup {
     let (language, state) = (asked.language, asked.state());
     html! {
         section.card.block {
@@ -340,10 +341,7 @@ fn history(asked: &PageRequest, versions: &[(i64, i64)]) -> Markup {
                                     (language.say("Phiên bản ", "Version ")) (version)
                                 }
                                 td {
-                                    @let time =
-                                        u32::try_from(*revision)
-                                            .ok()
-                                            .and_then(|revision| state.time_of(revision));
+                                    @let time = state.time_of(*revision);
                                     (time.map_or_else(String::new, |time| {
                                         language.time(&crate::clock::time_text(time), asked.zone())
                                     }))

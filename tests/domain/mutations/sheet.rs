@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use documents::workbook::open;
+use egov_kpi::app::RevisionNumber;
 use egov_kpi::app::templates::{FormGroup, FormRow, ReportingForm};
 use egov_kpi::intake::workbook::{WorkbookReading, figures, form, observation_sheet};
 use egov_kpi::render::form::write_form;
@@ -247,7 +248,7 @@ impl<'w> Books<'w> {
             unit: figures[0].unit.clone(),
             name: "Trà Vinh".to_owned(),
             month: figures[0].month.parse().unwrap(),
-            revision: 1,
+            revision: RevisionNumber::FIRST,
             deadline: None,
             rates: Vec::new(),
             groups: vec![FormGroup { title: "Hệ thống".to_owned(), rows }],

@@ -24,7 +24,7 @@ use kpi::rules::RuleBook;
 use ledger::chain::{self as hash_chain, Hash};
 use ledger::{
     AppendOutcome, Commit, DeclarationVersion, IdempotencyRow, MeasureRow, ObservationRow, REPORT,
-    RevisionId, StoreError, SubmissionRow,
+    RevisionId, RevisionNumber, StoreError, SubmissionRow, TimestampMicros,
 };
 
 /// Most submissions, and most figures, in one transaction.
@@ -53,8 +53,8 @@ struct SubmissionBatch {
     book: Option<RuleBook>,
     /// The revision that the submissions were compared with.
     head: RevisionId,
-    /// When that revision was recorded, in microseconds since 1970.
-    newest: i64,
+    /// When that revision was recorded.
+    newest: TimestampMicros,
 }
 
 impl WriterContext {
@@ -211,7 +211,7 @@ impl WriterContext {
             let receipt = if evaluation.effect.changed.is_empty() {
                 Receipt::unchanged(&evaluation, revision)
             } else {
-                revision += 1;
+                revision = revision.next();
                 let mut commit = commit(&state, &submit, &evaluation, revision, newest);
                 commit.new_measures = new_measures(&state, &batch.overlay, known);
                 let receipt = Receipt::recorded(&evaluation, &commit);
@@ -292,9 +292,9 @@ impl WriterContext {
                 EvaluatedSubmission::Unchanged(submit, receipt)
                 | EvaluatedSubmission::Recorded(submit, _, receipt) => (submit, receipt, false),
             };
-            let place_of_hash = receipt
-                .revision
-                .and_then(|revision| usize::try_from(revision - head.number).ok()?.checked_sub(1));
+            let place_of_hash = receipt.revision.and_then(|revision| {
+                usize::try_from(revision.since(head.number)).ok()?.checked_sub(1)
+            });
             receipt.set_revision_hash(hash_chain::digits(
                 place_of_hash.and_then(|place| hashes.get(place)).unwrap_or(&head.hash),
             ));
@@ -373,7 +373,7 @@ impl SubmissionBatch {
     }
 
     /// Dates the commits and receipts, and makes the rows for idempotency keys.
-    fn date(&mut self, time: i64) {
+    fn date(&mut self, time: TimestampMicros) {
         self.commits.iter_mut().for_each(|commit| commit.recorded_at = time);
         self.keys.clear();
         for evaluated in &mut self.evaluated {
@@ -490,8 +490,8 @@ fn commit(
     state: &State,
     submit: &QueuedSubmission,
     evaluation: &Evaluation,
-    revision: i64,
-    recorded_at: i64,
+    revision: RevisionNumber,
+    recorded_at: TimestampMicros,
 ) -> Commit {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let counts = evaluation.effect.counts;

@@ -14,7 +14,7 @@ use crate::app::history::LostRevisions;
 use crate::app::state::State;
 use crate::auth::api_keys::document::API_KEY;
 use crate::error::{Error, chain};
-use ledger::{RevisionId, StoreError, chain as hash_chain};
+use ledger::{RevisionId, RevisionNumber, StoreError, chain as hash_chain};
 
 /// How long to wait after a failed reading, or a broken chain, before reading the ledger again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 3;
 impl WriterContext {
     /// Whether the ledger has the newest revision that this instance knows.
     pub(super) fn follows_ledger(&self, known: RevisionId) -> Result<bool, Error> {
-        if known.number == 0 {
+        if known.number == RevisionNumber::BEGINNING {
             return Ok(true);
         }
         let row = self.store.revision(known.number)?;
@@ -82,14 +82,14 @@ impl WriterContext {
     /// since `known`.
     fn read_again(&self, known: &State) -> Result<(State, LostRevisions), Error> {
         let head = self.store.head()?;
-        if head.revision == 0 {
+        if head.revision == RevisionNumber::BEGINNING {
             let sentence = "The ledger has no revisions any more. Restore a backup.".to_owned();
             return Err(StoreError::Corrupt { sentence, source: None }.into());
         }
         let state = State::at(&self.store, head, self.clock.calendar())?;
         state.evaluate_findings(); // before the first reader needs them
         let common = last_common(known, &state);
-        let hashes = known.hashes.clone().skip(usize::try_from(common).unwrap_or(usize::MAX));
+        let hashes = known.hashes.clone().skip(usize::try_from(common.get()).unwrap_or(usize::MAX));
         Ok((state, LostRevisions { common, hashes }))
     }
 
@@ -101,7 +101,7 @@ impl WriterContext {
                 first = %first,
                 last = %last,
                 count = lost.hashes.len(),
-                common = lost.common,
+                common = lost.common.get(),
                 newest = %newest,
                 "revisions are missing from the ledger: this instance had recorded or read them, \
                  and the ledger no longer has them; send their figures again"
@@ -125,7 +125,7 @@ impl WriterContext {
 
 /// The last revision that two histories have in common. Where the hashes of a revision are equal,
 /// those of all earlier ones are, too.
-fn last_common(one: &State, other: &State) -> i64 {
+fn last_common(one: &State, other: &State) -> RevisionNumber {
     let (mut low, mut high) = (0, one.hashes.len().min(other.hashes.len()));
     while low < high {
         let middle = (low + high).div_ceil(2);
@@ -135,7 +135,7 @@ fn last_common(one: &State, other: &State) -> i64 {
             high = middle - 1
         }
     }
-    i64::try_from(low).unwrap_or(i64::MAX)
+    RevisionNumber::new(i64::try_from(low).unwrap_or(i64::MAX))
 }
 
 fn unusable() -> Error {
