@@ -167,7 +167,7 @@ pub async fn post(
         SubmissionInput::Json(bytes)
     };
     let (app, small) = (app.clone(), length < LARGE_BODY);
-    let carried_out = async move {
+    let processed = async move {
         if dry_run {
             app.dry_run(&body, &identity).map(Replayable::first)
         } else {
@@ -175,7 +175,7 @@ pub async fn post(
         }
     };
     if small {
-        return Ok(receipt(&carried_out.await?));
+        return Ok(receipt(&processed.await?));
     }
     // Large submissions are parsed and validated on the pool, so that this thread stays free for
     // other requests.
@@ -184,7 +184,7 @@ pub async fn post(
     let record = move || {
         // The memory stays reserved until the submission is recorded, even if the client has gone
         let _account = account;
-        runtime.block_on(carried_out)
+        runtime.block_on(processed)
     };
     let given = context.run(length.saturating_mul(PARSED_FACTOR), record).await??;
     Ok(receipt(&given))

@@ -154,12 +154,12 @@ async fn answer(
     let catalogue = context.metric_catalogue(&snapshot);
     let memory = QueryMemory::new(permit);
     let call = ApiCall { snapshot, catalogue, path, parameters, until, memory };
-    let carried_out = context.limits.heavy.run(left, move || {
+    let processed = context.limits.heavy.run(left, move || {
         // The permit is held until the query is processed, even if the client has gone
         let _turn = turn;
         handler(call)
     });
-    match carried_out.await {
+    match processed.await {
         Ok(Ok(pieces)) => {
             HttpResponse::Ok().content_type("application/json").body(pieces.into_body())
         }

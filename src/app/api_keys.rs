@@ -253,7 +253,7 @@ impl App {
     /// # Errors
     /// All errors of the new key, or those of the store.
     pub async fn add_key(&self, new: NewKey, by: impl Into<Identity>) -> Result<IssuedKey, Error> {
-        self.issue(KeyChange::Add(new), by.into())?.answer().await
+        self.issue(KeyChange::Add(new), by.into())?.result().await
     }
 
     /// Creates a key that replaces another one; the other stays valid for `overlap_days`.
@@ -268,7 +268,7 @@ impl App {
         by: impl Into<Identity>,
     ) -> Result<IssuedKey, Error> {
         self.issue(KeyChange::Rotate { id: id.to_owned(), overlap_days, expires }, by.into())?
-            .answer()
+            .result()
             .await
     }
 
@@ -279,7 +279,7 @@ impl App {
     pub async fn revoke_key(&self, id: &str, by: impl Into<Identity>) -> Result<RevokedKey, Error> {
         let IssuedKey { recorded, revision, revision_hash, view, .. } = self
             .issue_at(KeyChange::Revoke { id: id.to_owned() }, None, by.into())
-            .answer()
+            .result()
             .await?;
         Ok(RevokedKey { recorded, revision, revision_hash, view })
     }
@@ -296,7 +296,7 @@ impl App {
                 "the file with the secret is missing: --key-secret-file FILE".to_owned(),
             ));
         }
-        self.issue_at(KeyChange::Authenticate, None, by.into()).answer().await?;
+        self.issue_at(KeyChange::Authenticate, None, by.into()).result().await?;
         Ok(self.inner.api_keys.documents().len())
     }
 

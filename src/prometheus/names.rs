@@ -1,4 +1,5 @@
-//! The names of all metrics, what each name means, and the members of those that are split.
+//! What the name of a metric means (`kpi::metric` makes the names), and the members of those that are
+//! split.
 
 use std::collections::BTreeMap;
 

@@ -158,7 +158,7 @@ pub(super) enum Operand {
     /// The value of an indicator, in units of its last decimal.
     Figure(FigureOperand),
     /// `x ?? y`, decided at each unit before the operand is summed.
-    Choice(Box<Program>, Box<Program>),
+    Coalesce(Box<Program>, Box<Program>),
     /// `sum(x)`: `x` at each leaf, added.
     LeafSum(Box<Program>),
 }
@@ -170,7 +170,7 @@ impl Operand {
             Self::Figure(figure) if figure.decimals > 0 => {
                 value / float(power_of_ten(figure.decimals))
             }
-            Self::Figure(_) | Self::Choice(..) | Self::LeafSum(_) => value,
+            Self::Figure(_) | Self::Coalesce(..) | Self::LeafSum(_) => value,
         }
     }
 
@@ -178,7 +178,7 @@ impl Operand {
     fn accumulates(&self) -> bool {
         match self {
             Self::Figure(figure) => figure.kind == IndicatorKind::Flow,
-            Self::Choice(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
+            Self::Coalesce(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
         }
     }
 
@@ -186,7 +186,7 @@ impl Operand {
     fn required(&self) -> Vec<&FigureOperand> {
         match self {
             Self::Figure(figure) => vec![figure],
-            Self::Choice(..) => Vec::new(),
+            Self::Coalesce(..) => Vec::new(),
             Self::LeafSum(x) => x.required(),
         }
     }
@@ -195,7 +195,7 @@ impl Operand {
     fn requires_a_measure(&self) -> bool {
         match self {
             Self::Figure(_) => true,
-            Self::Choice(x, y) => x.requires_a_measure() && y.requires_a_measure(),
+            Self::Coalesce(x, y) => x.requires_a_measure() && y.requires_a_measure(),
             Self::LeafSum(x) => x.requires_a_measure(),
         }
     }
@@ -203,7 +203,7 @@ impl Operand {
     fn has_previous(&self) -> bool {
         match self {
             Self::Figure(figure) => figure.previous,
-            Self::Choice(x, y) => x.has_previous() || y.has_previous(),
+            Self::Coalesce(x, y) => x.has_previous() || y.has_previous(),
             Self::LeafSum(x) => x.has_previous(),
         }
     }
@@ -219,7 +219,7 @@ impl Operand {
                     figure.breaks.iter().any(|from| after < *from && *from <= until)
                 })
             }
-            Self::Choice(x, y) => {
+            Self::Coalesce(x, y) => {
                 let spread = spread || self.accumulates();
                 [x, y]
                     .into_iter()
@@ -348,7 +348,7 @@ impl Program {
             Expression::Figure(reference) => {
                 Operand::Figure(figure(catalogue, view, reference, asked)?)
             }
-            Expression::Coalesce(x, y) => Operand::Choice(
+            Expression::Coalesce(x, y) => Operand::Coalesce(
                 Box::new(Self::of_expression(catalogue, view, x, asked)?),
                 Box::new(Self::of_expression(catalogue, view, y, asked)?),
             ),

@@ -492,7 +492,7 @@ impl<'a> ValueSource<'a> {
                 let (value, _) = self.own(&figure.own, unit, figure.month(month, prior)?)?;
                 Some(float(value))
             }
-            Operand::Choice(x, y) => self
+            Operand::Coalesce(x, y) => self
                 .evaluate_on_own_values(x, unit, month)
                 .or_else(|| self.evaluate_on_own_values(y, unit, month)),
             Operand::LeafSum(x) => match self.evaluate_at_leaves(x, unit, month, prior) {
@@ -517,7 +517,7 @@ impl<'a> ValueSource<'a> {
             .iter()
             .map(|operand| match operand {
                 Operand::Figure(figure) => Some(figure),
-                Operand::Choice(..) | Operand::LeafSum(_) => None,
+                Operand::Coalesce(..) | Operand::LeafSum(_) => None,
             })
             .collect();
         let months = || (0..).map(|n| first.plus(n)).take(count);
@@ -777,7 +777,7 @@ impl<'a> ValueSource<'a> {
                         }
                     }
                 }
-                Operand::Choice(x, y) => {
+                Operand::Coalesce(x, y) => {
                     found.extend(&self.measured_leaves(x, unit, month, prior, at_leaves));
                     found.extend(&self.measured_leaves(y, unit, month, prior, at_leaves));
                 }
@@ -804,9 +804,9 @@ impl<'a> ValueSource<'a> {
                     None => Availability::Missing,
                 },
                 Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, prior),
-                Operand::Choice(x, y) => match self.evaluate_choice(x, unit, month, prior) {
+                Operand::Coalesce(x, y) => match self.evaluate_coalesce(x, unit, month, prior) {
                     Availability::Missing | Availability::Nowhere => {
-                        self.evaluate_choice(y, unit, month, prior)
+                        self.evaluate_coalesce(y, unit, month, prior)
                     }
                     there @ (Availability::Whole(_) | Availability::Partial) => there,
                 },
@@ -822,7 +822,7 @@ impl<'a> ValueSource<'a> {
 
     /// One side of a `??`. An indicator keeps its single contributions. A number counts once for
     /// each leaf, because the choice is made for each child before summing.
-    fn evaluate_choice(
+    fn evaluate_coalesce(
         &self,
         side: &Program,
         unit: UnitPosition,

@@ -50,7 +50,7 @@ const ADMIN: RouteAccess = RouteAccess::Role(Role::Admin);
 const READ_PROMETHEUS: RouteAccess = RouteAccess::Reading(RouteArea::Prometheus);
 const PAGE: RouteAccess = RouteAccess::Reading(RouteArea::Pages);
 const REPORTER_FORM: RouteAccess = RouteAccess::Page(Role::Reporter);
-const STEWARD_FORM: RouteAccess = RouteAccess::Page(Role::Steward);
+const STEWARD_PAGE: RouteAccess = RouteAccess::Page(Role::Steward);
 const DOCS: RouteAccess = RouteAccess::Reading(RouteArea::Docs);
 
 /// Method, path in the syntax of the router, and required permission. The methods of a path are in
@@ -129,7 +129,7 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/history", PAGE),
     ("GET", "/history.svg", PAGE),
     ("GET", "/reporting", PAGE),
-    ("POST", "/reporting/remarks", STEWARD_FORM),
+    ("POST", "/reporting/remarks", STEWARD_PAGE),
     ("GET", "/entry", PAGE),
     ("POST", "/entry", REPORTER_FORM),
     ("POST", "/entry/check", REPORTER_FORM),
@@ -141,17 +141,17 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("POST", "/send/{draft}", REPORTER_FORM),
     ("GET", "/receipts/{submission}", PAGE),
     ("POST", "/receipts/{submission}", REPORTER_FORM),
-    ("GET", "/admin", STEWARD_FORM),
-    ("GET", "/admin/closing", STEWARD_FORM),
-    ("POST", "/admin/closing", STEWARD_FORM),
-    ("GET", "/admin/units", STEWARD_FORM),
-    ("POST", "/admin/units", STEWARD_FORM),
-    ("POST", "/admin/units/merge", STEWARD_FORM),
-    ("GET", "/admin/catalogue", STEWARD_FORM),
-    ("POST", "/admin/catalogue", STEWARD_FORM),
-    ("POST", "/admin/catalogue/restore", STEWARD_FORM),
-    ("GET", "/admin/targets", STEWARD_FORM),
-    ("POST", "/admin/targets", STEWARD_FORM),
+    ("GET", "/admin", STEWARD_PAGE),
+    ("GET", "/admin/closing", STEWARD_PAGE),
+    ("POST", "/admin/closing", STEWARD_PAGE),
+    ("GET", "/admin/units", STEWARD_PAGE),
+    ("POST", "/admin/units", STEWARD_PAGE),
+    ("POST", "/admin/units/merge", STEWARD_PAGE),
+    ("GET", "/admin/catalogue", STEWARD_PAGE),
+    ("POST", "/admin/catalogue", STEWARD_PAGE),
+    ("POST", "/admin/catalogue/restore", STEWARD_PAGE),
+    ("GET", "/admin/targets", STEWARD_PAGE),
+    ("POST", "/admin/targets", STEWARD_PAGE),
     ("GET", "/admin/keys", RouteAccess::Page(Role::Admin)),
     ("POST", "/admin/keys", RouteAccess::Page(Role::Admin)),
     ("GET", "/admin/audit", RouteAccess::Page(Role::Admin)),

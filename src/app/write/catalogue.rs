@@ -83,7 +83,7 @@ impl App {
         crate::sync::blocking(move || app.check_patterns(&document))
             .await
             .map_err(|_e| Error::Busy(crate::app::lookup::stopping()))??;
-        self.inner.writer.put_catalogue(new, by, idempotency).answer().await
+        self.inner.writer.put_catalogue(new, by, idempotency).result().await
     }
 
     /// Removes unchanged patterns and sentences of measures that a new catalogue no longer

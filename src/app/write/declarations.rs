@@ -398,7 +398,7 @@ impl App {
             .exclusive(move |writer| {
                 change(writer, &changes, &malformed, &by, dry_run, idempotency.as_ref())
             })
-            .answer()
+            .result()
             .await
     }
 }

@@ -139,7 +139,7 @@ fn require_reason(
 
 /// Refuses a withdrawal that takes back figures of closed months without a reason, or of a sender
 /// who may not change them.
-pub(super) fn check_closed_months(
+pub(super) fn check_closed_withdrawal(
     state: &State,
     submission: &Submission,
     sender: Sender<'_>,

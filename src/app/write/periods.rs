@@ -100,7 +100,7 @@ impl App {
         self.inner
             .writer
             .exclusive(move |writer| change(writer, &closing, &by, idempotency.as_ref()))
-            .answer()
+            .result()
             .await
     }
 }

@@ -150,7 +150,7 @@ impl App {
                 Err(error) if fresh || !self.catch_up_with_ledger().await.unwrap_or(false) => {
                     return Err(error);
                 }
-                Err(_judged_too_early) => {
+                Err(_outdated) => {
                     fresh = true;
                     continue;
                 }
@@ -165,7 +165,7 @@ impl App {
                 withdraws: None,
                 idempotency: idempotency.cloned(),
             })?;
-            match answer.answer().await? {
+            match answer.result().await? {
                 SubmissionReply::Done(given) => return self.when_readable(given).await,
                 SubmissionReply::Stale => {}
             }
@@ -314,7 +314,7 @@ impl App {
                 idempotency: idempotency.cloned(),
                 kept: None,
             })?;
-            match answer.answer().await? {
+            match answer.result().await? {
                 SubmissionReply::Done(given) => return self.when_readable(given).await,
                 SubmissionReply::Stale => {}
             }

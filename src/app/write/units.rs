@@ -108,7 +108,7 @@ impl App {
         dry_run: bool,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Replayable<UnitsChanged>, Error> {
-        self.inner.writer.put_units(documents, by.into(), dry_run, idempotency).answer().await
+        self.inner.writer.put_units(documents, by.into(), dry_run, idempotency).result().await
     }
 }
 

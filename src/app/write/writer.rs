@@ -264,7 +264,7 @@ pub struct PendingResponse<T> {
 impl<T> PendingResponse<T> {
     /// Waits for the result without blocking the thread. After the time limit of the handle it is
     /// unknown whether the change was recorded.
-    pub(in crate::app) async fn answer(self) -> Result<T, Error> {
+    pub(in crate::app) async fn result(self) -> Result<T, Error> {
         let answer = self.answer?;
         let answered = match self.timeout {
             None => answer.await,

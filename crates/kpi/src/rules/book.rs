@@ -636,7 +636,7 @@ fn is_measured(
         Operand::Figure(figure) => figure
             .month(month, prior)
             .is_some_and(|month| source.own(&figure.own, unit, month).is_some()),
-        Operand::Choice(x, y) => [x, y].iter().any(|side| is_measured(source, side, unit, month)),
+        Operand::Coalesce(x, y) => [x, y].iter().any(|side| is_measured(source, side, unit, month)),
         Operand::LeafSum(x) => {
             let leaves = source.units.leaves(unit, month);
             leaves.iter().any(|leaf| is_measured(source, x, leaf, month))

@@ -13,7 +13,7 @@ use super::{
 use crate::app::state::{State, row_number};
 use crate::app::stored::{stored_measure, stored_month, stored_unit};
 use crate::app::write::evaluate::{
-    Evaluation, Sender, check_closed_months, evaluate, retain_current_figures,
+    Evaluation, Sender, check_closed_withdrawal, evaluate, retain_current_figures,
 };
 use crate::app::write::idempotency::{Replayable, WriteResponse};
 use crate::app::write::receipt::Receipt;
@@ -346,7 +346,7 @@ impl SubmissionBatch {
         if let Some(withdrawal) = &submit.withdraws {
             retain_current_figures(state, &mut submit.submission, withdrawal.revision);
             let sender = Sender { by: &submit.by, reason: submit.envelope.reason.as_deref() };
-            if let Err(error) = check_closed_months(state, &submit.submission, sender) {
+            if let Err(error) = check_closed_withdrawal(state, &submit.submission, sender) {
                 return EvaluationOutcome::Refused(error);
             }
         }
