@@ -1,5 +1,5 @@
-//! What the name of a metric means (`kpi::metric` makes the names), and the members of those that are
-//! split.
+//! What the name of a metric means (`kpi::metric` makes the names), and the members of metrics that
+//! are split.
 
 use std::collections::BTreeMap;
 
