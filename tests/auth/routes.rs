@@ -157,6 +157,9 @@ const ROWS: &[Row] = &[
     row("GET", "/favicon.ico", "/favicon.ico", ALWAYS),
     row("GET", "/sign-in", "/sign-in", ALWAYS),
     row("POST", "/sign-in", "/sign-in", [401; 6]),
+    // Without a single sign-on nobody is signed in by it.
+    row("GET", "/sign-in/oidc", "/sign-in/oidc", [401; 6]),
+    row("GET", "/sign-in/oidc/callback", "/sign-in/oidc/callback", [401; 6]),
     row("POST", "/sign-out", "/sign-out", SIGNED_IN_GOES_ON),
     row("GET", "/overview", "/overview?unit=tv.dof", READ),
     row("GET", "/units", "/units", READ),
