@@ -535,7 +535,8 @@ fn public_areas_are_readable_without_a_key_and_never_writable() {
             Some(RouteArea::Docs)
         }
         "/api/v1/me" | "/api/v1/keys" | "/api/v1/audit" | "/livez" | "/readyz" => None,
-        "/admin/keys" | "/admin/audit" | "/assets/{name}" | "/favicon.ico" | "/sign-in" => None,
+        "/admin/keys" | "/admin/audit" | "/assets/{name}" | "/favicon.ico" => None,
+        path if path.starts_with("/sign-in") => None,
         path if path.starts_with("/api/") => Some(RouteArea::Api),
         _ => Some(RouteArea::Pages),
     };
