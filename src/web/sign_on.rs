@@ -1,5 +1,6 @@
 //! Signing in at the single sign-on (`crate::auth::oidc`).
 
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use maud::{Markup, html};
@@ -57,6 +58,8 @@ pub async fn begin(request: HttpRequest, context: Data<ServiceContext>) -> Handl
     let attempt = SignOnAttempt::begin(&own_path(&sign_in_target(&request)))?;
     let place = sign_on_address(&request, &context, sign_on, &attempt).await?;
     let mut answer = see_other(&place);
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     // A cookie that cannot be written is an error of the program.
     let _written = answer.add_cookie(&attempt_started_cookie(&request, &context, &attempt));
     Ok(answer)

@@ -151,6 +151,18 @@ pub struct SignOns {
     given: usize,
     /// Number of requests for tokens.
     pub asked: usize,
+    /// Requests to the token endpoint that are open now, and the most that were open at once.
+    open: usize,
+    pub most_open: usize,
+}
+
+/// A request to the token endpoint, until it ends.
+struct OpenRequest<'i>(&'i Issuer);
+
+impl Drop for OpenRequest<'_> {
+    fn drop(&mut self) {
+        self.0.sign_ons.lock().open -= 1;
+    }
 }
 
 /// An issuer on this machine.
@@ -224,7 +236,13 @@ impl Issuer {
                 (format!("303 See Other\r\nlocation: {}", self.authorize(query)), String::new())
             }
             "/token" => {
-                let endpoint = self.sign_ons.lock().endpoint;
+                let endpoint = {
+                    let mut sign_ons = self.sign_ons.lock();
+                    sign_ons.open += 1;
+                    sign_ons.most_open = sign_ons.most_open.max(sign_ons.open);
+                    sign_ons.endpoint
+                };
+                let _open = OpenRequest(self);
                 match endpoint {
                     TokenEndpoint::Correct => {
                         match self.exchange(&body, header("authorization").as_deref()) {

@@ -46,6 +46,32 @@ fn sign_on(api: &Api, issuer: &Issuer, signer: &Signer, client_secret: &str) -> 
     vec![access, bearer, code, state, secret, of_cookie(&session), basic]
 }
 
+/// Searches the log and the database for secrets.
+fn find_none(home: &Home, log: &std::path::Path, secrets: &[String]) {
+    let text = std::fs::read_to_string(log).unwrap();
+    assert!(
+        text.contains("a request was refused")
+            && text.contains("request answered")
+            && text.contains("DEBUG"),
+        "the log does not contain debug lines"
+    );
+    for secret in secrets {
+        assert!(!text.contains(secret.as_str()), "{secret} is in the log");
+    }
+    for file in std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("ledger.db") {
+            let bytes = std::fs::read(&file).unwrap();
+            for secret in secrets {
+                assert!(
+                    !bytes.windows(secret.len()).any(|part| part == secret.as_bytes()),
+                    "{secret} is in {}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn no_key_no_password_and_no_token_is_in_the_log_or_in_the_database() {
     let home = Home::sqlite();
@@ -155,28 +181,7 @@ fn no_key_no_password_and_no_token_is_in_the_log_or_in_the_database() {
         token,
     ]);
     let secrets: Vec<String> = secrets.collect();
-    let text = std::fs::read_to_string(&log).unwrap();
-    assert!(
-        text.contains("a request was refused")
-            && text.contains("request answered")
-            && text.contains("DEBUG"),
-        "the log does not contain debug lines"
-    );
-    for secret in &secrets {
-        assert!(!text.contains(secret.as_str()), "{secret} is in the log");
-    }
-    for file in std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()) {
-        if file.file_name().unwrap().to_str().unwrap().starts_with("ledger.db") {
-            let bytes = std::fs::read(&file).unwrap();
-            for secret in &secrets {
-                assert!(
-                    !bytes.windows(secret.len()).any(|part| part == secret.as_bytes()),
-                    "{secret} is in {}",
-                    file.display()
-                );
-            }
-        }
-    }
+    find_none(&home, &log, &secrets);
     let archive = home.path().join("ledger.zip");
     run(&["export", archive.to_str().unwrap(), "--database", &address]).expect(0);
     run(&["verify", "--database", &address]).expect(0);

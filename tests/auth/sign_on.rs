@@ -31,6 +31,10 @@ impl Province {
     }
 
     fn with(audience: &str, secret: Option<&str>, open: &[RouteArea]) -> Self {
+        Self::at(PUBLIC, audience, secret, open)
+    }
+
+    fn at(public: &str, audience: &str, secret: Option<&str>, open: &[RouteArea]) -> Self {
         let (issuer, signer) = (Issuer::start(), Signer::ec());
         issuer.publish(&[signer.public("1")]);
         issuer.sign_ons.lock().secret = secret.map(ToOwned::to_owned);
@@ -38,7 +42,7 @@ impl Province {
         let client = ClientSettings {
             id: "web".to_owned(),
             secret: secret.map(ToOwned::to_owned),
-            public_address: PUBLIC.to_owned(),
+            public_address: public.to_owned(),
             scope: "openid profile".to_owned(),
         };
         let sign_on = BrowserSignOn::new(tokens.clone(), client).unwrap();
@@ -214,6 +218,29 @@ fn a_person_signs_in_at_the_single_sign_on_and_works_on_the_pages() {
     let audit = province.server.by(&admin).get("audit").expect(200);
     let change = audit["changes"].as_array().unwrap().last().unwrap();
     has(change, &json!({ "actor": "Trần Bình (oidc:u-7)", "signed_in": "token", "key": null }));
+}
+
+#[test]
+fn cookies_are_secure_where_browsers_use_tls() {
+    let province = Province::at("https://kpi.example", "egov-kpi", None, &[]);
+    for (headers, is_secure) in [
+        (&[("host", "kpi.example")][..], true),
+        (&[("host", "localhost:1")], false),
+        (&[("host", "localhost:1"), ("x-forwarded-proto", "https")], true),
+    ] {
+        let begun = province.server.send("GET", "/sign-in/oidc", headers, None);
+        let (cookie, place) = (cookies(&begun)[0].clone(), begun.header("location"));
+        assert_eq!(cookie.contains("; Secure"), is_secure, "{headers:?}: {cookie}");
+        let back = Api::of(province.issuer.address.strip_prefix("http://").unwrap())
+            .get(place.strip_prefix(&province.issuer.address).unwrap());
+        let back = back.header("location").strip_prefix("https://kpi.example").unwrap().to_owned();
+        let pair = cookie.split(';').next().unwrap();
+        let reply =
+            province.server.send("GET", &back, &[headers, &[("cookie", pair)]].concat(), None);
+        let set = cookies(&reply);
+        let session = set.iter().find(|set| set.starts_with("egov_kpi_session=")).unwrap();
+        assert_eq!(session.contains("; Secure"), is_secure, "{headers:?}: {session}");
+    }
 }
 
 #[test]
@@ -407,6 +434,30 @@ fn a_token_endpoint_that_fails_is_a_page_and_not_a_hang() {
     }
     province.issuer.sign_ons.lock().endpoint = TokenEndpoint::Correct;
     assert!(session(&province.sign_in("/overview")).is_some());
+}
+
+#[test]
+fn few_codes_are_exchanged_at_once_and_the_other_sign_ins_do_not_wait_long() {
+    let province = Province::new();
+    let begun: Vec<(String, String)> = (0..20).map(|_| province.begin("/")).collect();
+    province.issuer.sign_ons.lock().endpoint = TokenEndpoint::Slow;
+    let started = Instant::now();
+    std::thread::scope(|threads| {
+        for (cookie, place) in &begun {
+            threads.spawn(|| {
+                let reply = province.come_back(&province.sign_in_there(place), cookie);
+                refused(&reply, 503, "không phản hồi");
+            });
+        }
+        // Before the first of them is given up after 5 seconds.
+        while started.elapsed() < Duration::from_secs(4) {
+            assert!(province.issuer.sign_ons.lock().most_open <= 8);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    assert!(province.issuer.sign_ons.lock().most_open >= 8);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{COOKIE, HeaderMap};
+use actix_web::http::header::{COOKIE, HOST, HeaderMap};
 
 use super::super::context::ServiceContext;
 use super::super::problem::Problem;
@@ -244,10 +244,14 @@ fn made(
 ) -> Cookie<'static> {
     let forwarded = request.headers().get("x-forwarded-proto");
     let behind_tls = forwarded.is_some_and(|scheme| scheme.as_bytes() == b"https");
+    // Not every proxy that speaks TLS says so.
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let sign_on = context.access.sign_on.as_ref();
+    let is_public = host.zip(sign_on).is_some_and(|(host, sign_on)| sign_on.is_host_with_tls(host));
     Cookie::build(name, value)
         .path(path)
         .http_only(true)
         .same_site(same_site)
-        .secure(context.tls || behind_tls)
+        .secure(context.tls || behind_tls || is_public)
         .finish()
 }

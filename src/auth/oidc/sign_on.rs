@@ -204,6 +204,13 @@ impl BrowserSignOn {
         format!("{}{path}", self.client.public_address)
     }
 
+    /// Whether browsers reach a host, as a request names it, by TLS.
+    #[must_use]
+    pub fn is_host_with_tls(&self, host: &str) -> bool {
+        let own = self.client.public_address.strip_prefix("https://");
+        own.is_some_and(|own| own.eq_ignore_ascii_case(host))
+    }
+
     /// The issuer's address to which an attempt sends the browser.
     ///
     /// # Errors
