@@ -192,6 +192,36 @@ pub struct AccessArgs {
     /// system.
     #[arg(long, env = "EGOV_KPI_OIDC_CA", value_name = "FILE")]
     pub oidc_ca: Option<PathBuf>,
+    /// Single sign-on on the web pages: the identifier of this service as a client of the issuer.
+    /// Needs --public-address.
+    #[arg(
+        long,
+        env = "EGOV_KPI_OIDC_CLIENT_ID",
+        value_name = "ID",
+        requires = "oidc_issuer",
+        requires = "public_address"
+    )]
+    pub oidc_client_id: Option<String>,
+    /// File with the secret of a confidential client: one line. A public client has none.
+    #[arg(
+        long,
+        env = "EGOV_KPI_OIDC_CLIENT_SECRET_FILE",
+        value_name = "FILE",
+        requires = "oidc_client_id"
+    )]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// Scopes that are asked for when a person signs in on the web pages.
+    #[arg(
+        long,
+        env = "EGOV_KPI_OIDC_SCOPE",
+        default_value = "openid profile",
+        value_name = "SCOPES"
+    )]
+    pub oidc_scope: String,
+    /// Address of this service for browsers, such as https://kpi.example. The issuer sends browsers
+    /// back to this address and /sign-in/oidc/callback.
+    #[arg(long, env = "EGOV_KPI_PUBLIC_ADDRESS", value_name = "URL")]
+    pub public_address: Option<String>,
     /// TLS: the certificate with its intermediate certificates (PEM). Both TLS files may be
     /// replaced while the service runs.
     #[arg(long, env = "EGOV_KPI_TLS_CERT", value_name = "FILE", requires = "tls_key")]

@@ -30,7 +30,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 pub use proxy::{IpNetwork, TrustedProxies};
-pub use session::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
+pub use session::{
+    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, ended_cookie, session_cookie,
+    sign_in_with_code, sign_in_with_key, sign_on_address, started_cookie,
+};
 pub use settings::{AccessSettings, BeforeFirstKey};
 pub use table::{ROUTES, RouteAccess, RouteArea};
 
@@ -470,7 +473,13 @@ async fn authorize(
             from(authorize_before_first_key(settings, app, headers, need)?)
         }
         None => match session::key_of_session(context, app, request, need, address).await? {
-            Some(key) => from(sign_in(context, app, &key, address).await?),
+            Some(key) => match sign_in(context, app, &key, address).await {
+                // The session has ended with its key or token. What is open needs none.
+                Err(refusal) if open && refusal.problem.status == 401 => {
+                    from(Identity::anonymous(Role::Reader))
+                }
+                signed_in => from(signed_in?),
+            },
             None => {
                 check_anonymous_rate(context, address)?;
                 if !open {

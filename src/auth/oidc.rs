@@ -3,10 +3,12 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `oidc/jwks.rs` | the issuer's public keys (JWKS): fetching and refreshing |
+//! | `oidc/jwks.rs` | the issuer's public keys (JWKS) and addresses: fetching and refreshing |
+//! | `oidc/sign_on.rs` | signing in with a browser (code flow with PKCE) |
 //! | `oidc/signature.rs` | the accepted signature algorithms, by ring |
 
 mod jwks;
+mod sign_on;
 mod signature;
 
 use std::path::PathBuf;
@@ -21,9 +23,12 @@ use super::identity::{ChangeOrigin, Identity, SignInCredential, SignInMethod};
 use super::role::Role;
 use crate::clock::process_time;
 use crate::error::Error;
-use kpi::text;
 
 pub use jwks::{FRESH, RETRY};
+pub use sign_on::{
+    AuthorizationAnswer, BrowserSignOn, CALLBACK, ClientSettings, MAX_AGE, SignOnAttempt,
+    SignOnError,
+};
 
 /// Accepted difference between the clocks of issuer and service, in microseconds.
 const LEEWAY_MICROS: i64 = 60_000_000;
@@ -135,6 +140,16 @@ impl TokenVerifier {
     /// # Errors
     /// Why the token is refused.
     pub async fn identify(&self, token: &str) -> Result<Identity, TokenRejection> {
+        self.identity(&self.claims(token, &self.inner.settings.audience).await?)
+    }
+
+    /// The claims of a token that the issuer has signed for an audience. Its times are not checked
+    /// yet, see [`TokenVerifier::end`].
+    async fn claims(
+        &self,
+        token: &str,
+        audience: &str,
+    ) -> Result<Map<String, Value>, TokenRejection> {
         if token.len() > MAX_TOKEN {
             return Err(TokenRejection::Invalid("it is too long"));
         }
@@ -150,11 +165,10 @@ impl TokenVerifier {
         (validation.validate_exp, validation.validate_nbf) = (false, false);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.set_issuer(&[&settings.issuer]);
-        validation.set_audience(&[&settings.audience]);
-        let claims = decode::<Map<String, Value>>(token, &key, &validation)
-            .map_err(|error| rejection_of(&error))?
-            .claims;
-        self.identity(&claims)
+        validation.set_audience(&[audience]);
+        decode::<Map<String, Value>>(token, &key, &validation)
+            .map(|decoded| decoded.claims)
+            .map_err(|error| rejection_of(&error))
     }
 
     /// The holder that a token claims. Nothing is verified, not even the signature.
@@ -171,12 +185,10 @@ impl TokenVerifier {
         claims.get("sub").and_then(Value::as_str).map(holder)
     }
 
-    fn identity(&self, claims: &Map<String, Value>) -> Result<Identity, TokenRejection> {
-        let settings = &self.inner.settings;
-        let text =
-            |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    /// The end of a token that is valid now, in microseconds since 1970.
+    fn end(&self, claims: &Map<String, Value>) -> Result<i64, TokenRejection> {
         // The library also accepts a list of issuers; a token has exactly one (RFC 7519).
-        if text("iss").is_none_or(|issuer| issuer != settings.issuer) {
+        if text(claims, "iss").is_none_or(|issuer| issuer != self.inner.settings.issuer) {
             return Err(TokenRejection::NotValid("it has another issuer"));
         }
         let end = claims
@@ -194,15 +206,22 @@ impl TokenVerifier {
                 return Err(TokenRejection::NotValid("it is not valid yet"));
             }
         }
+        Ok(end)
+    }
+
+    fn identity(&self, claims: &Map<String, Value>) -> Result<Identity, TokenRejection> {
+        let settings = &self.inner.settings;
+        let end = self.end(claims)?;
+        let text = |name: &str| text(claims, name);
         let subject = text("sub").filter(|text| {
             text.chars().count() <= MAX_SUBJECT
-                && !text.chars().any(|c| text::is_hidden(c) || matches!(c, '(' | ')'))
+                && !text.chars().any(|c| kpi::text::is_hidden(c) || matches!(c, '(' | ')'))
         });
         let subject = subject.ok_or(TokenRejection::NotValid("its subject is invalid"))?;
         let names = NAMES
             .iter()
             .filter_map(|name| text(name))
-            .map(text::visible)
+            .map(kpi::text::visible)
             .find(|name| !name.is_empty());
         let named: String =
             names.unwrap_or_else(|| subject.to_owned()).chars().take(MAX_NAME).collect();
@@ -235,6 +254,11 @@ impl TokenVerifier {
             },
         })
     }
+}
+
+/// A claim that is a text; none where it is empty.
+fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c str> {
+    claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The holder for a subject: owner of idempotency keys, rate limits and sign-ins.

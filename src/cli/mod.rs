@@ -142,6 +142,9 @@ pub fn run(config: Config) -> CommandOutcome {
             limits,
         } => {
             let secret = access.key_secret_file.clone();
+            if let Some(path) = &access.oidc_client_secret_file {
+                crate::server::warn_of_mode(path, "client secret file");
+            }
             serve::settings(&listen.address, *access, &limits).and_then(|settings| {
                 let settings = ServerSettings {
                     workers,

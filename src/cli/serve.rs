@@ -9,7 +9,7 @@ use crate::api::limits::LimitSettings;
 use crate::api::limits::rates::RateArg;
 use crate::app::App;
 use crate::auth::api_keys::KeySecret;
-use crate::auth::oidc::{self, FRESH, RETRY, TokenVerifier};
+use crate::auth::oidc::{BrowserSignOn, ClientSettings, FRESH, OidcSettings, RETRY, TokenVerifier};
 use crate::auth::role::Role;
 use crate::clock::Clock;
 use crate::config::{AccessArgs, ForwardedHeader, LimitArgs, PublicArea};
@@ -94,7 +94,7 @@ pub fn settings(
     });
     let roles = roles.collect::<Result<Vec<_>, Error>>()?;
     let tokens = access.oidc_issuer.map(|issuer| {
-        TokenVerifier::new(oidc::OidcSettings {
+        TokenVerifier::new(OidcSettings {
             issuer,
             audience: access.oidc_audience,
             role_claim: access.oidc_role_claim,
@@ -105,12 +105,25 @@ pub fn settings(
             retry: RETRY,
         })
     });
+    let tokens = tokens.transpose()?;
+    let client = access.oidc_client_id.map(|id| -> Result<ClientSettings, Error> {
+        let file = access.oidc_client_secret_file.as_deref();
+        Ok(ClientSettings {
+            id,
+            secret: file.map(ClientSettings::read_secret).transpose()?,
+            public_address: access.public_address.unwrap_or_default(),
+            scope: access.oidc_scope,
+        })
+    });
+    let sign_on = tokens.clone().zip(client.transpose()?);
+    let sign_on = sign_on.map(|(tokens, client)| BrowserSignOn::new(tokens, client));
     let tls =
         access.tls_cert.zip(access.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
     let opened = AccessSettings {
         open,
         forwarding,
-        tokens: tokens.transpose()?,
+        tokens,
+        sign_on: sign_on.transpose()?,
         ..AccessSettings::default()
     };
     Ok(ServerSettings {

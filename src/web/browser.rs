@@ -13,8 +13,8 @@ use actix_web::middleware::Next;
 use maud::{Markup, html};
 
 use super::language::{PageLanguage, sentence};
-use super::layout::document;
-use super::request::page_of_form;
+use super::layout::{NextPage, document};
+use super::request::{page_of_form, sign_in_target};
 use super::sign_in::{language_cookie, sign_in_form};
 use crate::api::{Problem, ShownProblem};
 
@@ -54,8 +54,9 @@ pub async fn around(
     let Some(ShownProblem(problem)) = shown else { return Ok(answer) };
     let language = PageLanguage::of(answer.request());
     let target = place_of_form(answer.request());
-    let has_tried = answer.request().path() == "/sign-in";
-    let page = page(language, &problem, &target, has_tried).into_string();
+    let has_tried = answer.request().path().starts_with("/sign-in");
+    let form = |trouble| sign_in_form(answer.request(), language, &target, trouble);
+    let page = page(language, &problem, has_tried, form).into_string();
     let mut answer = answer.map_body(|_, _| BoxBody::new(page));
     let headers = answer.headers_mut();
     headers.remove(CONTENT_ENCODING);
@@ -73,13 +74,18 @@ fn place_of_form(request: &HttpRequest) -> String {
         return request.uri().to_string();
     }
     if request.path() == "/sign-in" {
-        return super::sign_in::target(request);
+        return sign_in_target(request);
     }
     page_of_form(request)
 }
 
 /// The page of an error; for a browser that is not signed in, with the form to sign in.
-fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool) -> Markup {
+fn page(
+    language: PageLanguage,
+    problem: &Problem,
+    has_tried: bool,
+    form: impl FnOnce(Option<String>) -> Markup,
+) -> Markup {
     let signs_in = problem.status == StatusCode::UNAUTHORIZED.as_u16();
     let title = match problem.status {
         401 => language.say("Đăng nhập", "Sign in"),
@@ -95,7 +101,7 @@ fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool
     let body = html! {
         h1 { (title) }
         @if signs_in {
-            (sign_in_form(language, target, has_tried.then(|| detail(language, problem))))
+            (form(has_tried.then(|| detail(language, problem))))
         } @else {
             p.notice.bad role="alert" { (detail(language, problem)) }
             (faults(language, problem))
@@ -103,7 +109,7 @@ fn page(language: PageLanguage, problem: &Problem, target: &str, has_tried: bool
         }
     };
     let nothing = html! {};
-    document(language, title, false, &nothing, &body, &nothing)
+    document(language, title, NextPage::None, &nothing, &body, &nothing)
 }
 
 /// What is wrong, as a sentence.

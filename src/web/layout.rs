@@ -136,14 +136,26 @@ fn framed(asked: &PageRequest, page: &WebPage) -> Markup {
             }
         }
     };
-    document(language, &page.title, asked.is_wall, &head, &page.body, &foot)
+    let next = if asked.is_wall { NextPage::Again } else { NextPage::None };
+    document(language, &page.title, next, &head, &page.body, &foot)
+}
+
+/// What a browser loads next by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NextPage<'p> {
+    /// Nothing.
+    None,
+    /// The same page again: it is for a screen on a wall.
+    Again,
+    /// A path of this service, at once.
+    At(&'p str),
 }
 
 /// A whole document: also for pages without a person or a ledger.
 pub fn document(
     language: PageLanguage,
     title: &str,
-    is_wall: bool,
+    next: NextPage<'_>,
     head: &Markup,
     body: &Markup,
     foot: &Markup,
@@ -151,12 +163,16 @@ pub fn document(
     let product = language.say("Số liệu chính quyền điện tử", "E-government figures");
     html! {
         (DOCTYPE)
-        html lang=(language.code()) class=[is_wall.then_some("wall")] {
+        html lang=(language.code()) class=[(next == NextPage::Again).then_some("wall")] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                @if is_wall { meta http-equiv="refresh" content="300"; }
+                @match next {
+                    NextPage::None => {}
+                    NextPage::Again => { meta http-equiv="refresh" content="300"; }
+                    NextPage::At(path) => { meta http-equiv="refresh" content={ "0;url=" (path) }; }
+                }
                 title { (title) " – " (product) }
                 link rel="icon" href=(assets::ICON.path()) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE.path());

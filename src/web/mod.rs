@@ -6,7 +6,8 @@
 //! | `request.rs` | what a page is asked for; the fields of a form and their token |
 //! | `language.rs` | words and numbers in Vietnamese and English |
 //! | `layout.rs`, `parts.rs` | the frame of every page, and parts that several pages have |
-//! | `browser.rs`, `sign_in.rs` | errors as pages, the cookie of the language, sessions |
+//! | `browser.rs` | errors as pages, the cookie of the language |
+//! | `sign_in.rs`, `sign_on.rs` | signing in with a key and at the single sign-on, signing out |
 //! | `assets.rs` | style sheet, script, icon |
 //! | `overview.rs`, `system.rs`, `ranking.rs`, `history.rs`, `units.rs` | for leaders |
 //! | `entry.rs`, `send.rs`, `receipt.rs` | for officers |
@@ -29,6 +30,7 @@ mod reporting;
 mod request;
 mod send;
 mod sign_in;
+mod sign_on;
 mod system;
 mod units;
 
@@ -45,6 +47,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(sign_in::get))
                 .route(web::post().to(sign_in::post)),
         )
+        .route("/sign-in/oidc", web::get().to(sign_on::begin))
+        .route("/sign-in/oidc/callback", web::get().to(sign_on::callback))
         .route("/sign-out", web::post().to(sign_in::end))
         .route("/overview", web::get().to(overview::get))
         .route("/units", web::get().to(units::get))

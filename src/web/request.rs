@@ -214,6 +214,26 @@ pub fn page_of_form(request: &HttpRequest) -> String {
     }
 }
 
+/// Where the browser continues after signing in, from the address of the form.
+#[must_use]
+pub fn sign_in_target(request: &HttpRequest) -> String {
+    let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
+    let pairs = pairs.map(Query::into_inner).unwrap_or_default();
+    let found = pairs.into_iter().find(|(name, _)| name == "target");
+    found.map_or_else(|| "/".to_owned(), |(_, target)| target)
+}
+
+/// A path of this service: never another site.
+#[must_use]
+pub fn own_path(target: &str) -> String {
+    let is_own = target.starts_with('/')
+        && !target.starts_with("//")
+        && !target.contains('\\')
+        && !target.starts_with("/sign-")
+        && !target.contains(|c: char| c.is_control());
+    if is_own { target.to_owned() } else { "/".to_owned() }
+}
+
 /// An address: a path and its parameters.
 #[must_use]
 pub fn address<'p>(path: &str, parameters: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
@@ -325,4 +345,18 @@ pub fn check_token(request: &HttpRequest, token: &str) -> Result<(), Problem> {
     }
     Err(Problem::forbidden("the form is not of this session; open the page again")
         .in_vietnamese("biểu mẫu không thuộc phiên đăng nhập này; hãy mở lại trang"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_signing_in_a_browser_stays_on_this_site() {
+        assert_eq!(own_path("/entry?unit=a"), "/entry?unit=a");
+        for other in ["//evil.example", "https://evil.example", "/\\evil", "evil", "", "/sign-out"]
+        {
+            assert_eq!(own_path(other), "/", "{other}");
+        }
+    }
 }

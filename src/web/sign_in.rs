@@ -1,28 +1,48 @@
 //! Signing in and out.
 
-use actix_web::web::{Bytes, Data, Query};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use maud::{Markup, html};
 
 use super::language::{LANGUAGE_COOKIE, PageLanguage};
-use super::layout::{document, see_other};
-use super::request::{FormFields, address};
-use crate::api::access::{ended_cookie, session_cookie, sign_in_with_key, started_cookie};
+use super::layout::{NextPage, document, see_other};
+use super::request::{FormFields, address, own_path, sign_in_target};
+use super::sign_on;
+use crate::api::access::{
+    ended_cookie, identity, session_cookie, sign_in_with_key, started_cookie,
+};
 use crate::api::{HandlerResult, ServiceContext};
+use crate::auth::identity::SignInMethod;
 
-/// The form to sign in; afterwards the browser continues with `target`.
+/// The form to sign in, and the link to the single sign-on; afterwards the browser continues with
+/// `target`.
 #[must_use]
-pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String>) -> Markup {
+pub fn sign_in_form(
+    request: &HttpRequest,
+    language: PageLanguage,
+    target: &str,
+    trouble: Option<String>,
+) -> Markup {
+    let target = own_path(target);
+    let sign_on = sign_on::link(request, &target);
     html! {
         section.card.narrow {
             @if let Some(trouble) = trouble { p.notice.bad role="alert" { (trouble) } }
+            @if let Some(place) = &sign_on {
+                p {
+                    a.button.main href=(place) autofocus {
+                        (language.say("Đăng nhập một lần của tỉnh", "Single sign-on"))
+                    }
+                }
+                p { (language.say("Hoặc đăng nhập bằng khóa:", "Or sign in with a key:")) }
+            }
             form method="post"
-                action=(address("/sign-in", [("target", own_path(target).as_str())])) {
+                action=(address("/sign-in", [("target", target.as_str())])) {
                 // Password managers want a name beside a password.
                 input type="text" name="username" value="egov-kpi" autocomplete="username" hidden;
                 label for="key" { (language.say("Khóa truy cập", "Your key")) }
                 input #key type="password" name="key" required autocomplete="current-password"
-                    autofocus aria-describedby="key-hint";
+                    autofocus[sign_on.is_none()] aria-describedby="key-hint";
                 p.hint #key-hint {
                     (language.say(
                         "Khóa bắt đầu bằng ek_, do quản trị viên của hệ thống cấp.",
@@ -35,18 +55,9 @@ pub fn sign_in_form(language: PageLanguage, target: &str, trouble: Option<String
     }
 }
 
-/// Where the browser continues after signing in, from the address of the form.
-#[must_use]
-pub fn target(request: &HttpRequest) -> String {
-    let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string());
-    let pairs = pairs.map(Query::into_inner).unwrap_or_default();
-    let found = pairs.into_iter().find(|(name, _)| name == "target");
-    found.map_or_else(|| "/".to_owned(), |(_, target)| target)
-}
-
 /// The page to sign in.
 pub async fn get(request: HttpRequest) -> HttpResponse {
-    page(&request, &target(&request))
+    page(&request, &sign_in_target(&request))
 }
 
 /// Signs in.
@@ -61,7 +72,7 @@ pub async fn post(
     let fields = FormFields::unchecked(&body)?;
     let key = fields.text("key").unwrap_or_default();
     let (_identity, cookie) = sign_in_with_key(&request, &context, key).await?;
-    let mut answer = see_other(&own_path(&target(&request)));
+    let mut answer = see_other(&own_path(&sign_in_target(&request)));
     // A cookie that cannot be written is an error of the program.
     let _written = answer.add_cookie(&started_cookie(&request, &context, &cookie));
     Ok(answer)
@@ -77,10 +88,12 @@ pub async fn end(
     body: Bytes,
 ) -> HandlerResult {
     FormFields::read(&request, &body)?;
+    let is_token = identity(&request)?.origin.how == SignInMethod::Token;
     if let Some(cookie) = session_cookie(request.headers()) {
         context.app()?.end_session(&cookie).await?;
     }
-    let mut answer = see_other("/sign-in");
+    // The single sign-on still knows the person.
+    let mut answer = see_other(if is_token { sign_on::SIGNED_OUT } else { "/sign-in" });
     let _written = answer.add_cookie(&ended_cookie(&request, &context));
     Ok(answer)
 }
@@ -88,23 +101,16 @@ pub async fn end(
 fn page(request: &HttpRequest, target: &str) -> HttpResponse {
     let language = PageLanguage::of(request);
     let title = language.say("Đăng nhập", "Sign in");
-    let body = html! { h1 { (title) } (sign_in_form(language, target, None)) };
+    let body = html! {
+        h1 { (title) }
+        (sign_on::signed_out(request, language))
+        (sign_in_form(request, language, target, None))
+    };
     let nothing = html! {};
     HttpResponse::Ok()
         .insert_header(("Cache-Control", "private, no-store"))
         .content_type("text/html; charset=utf-8")
-        .body(document(language, title, false, &nothing, &body, &nothing).into_string())
-}
-
-/// A path of this service: never another site.
-#[must_use]
-pub fn own_path(target: &str) -> String {
-    let is_own = target.starts_with('/')
-        && !target.starts_with("//")
-        && !target.contains('\\')
-        && !target.starts_with("/sign-")
-        && !target.contains(|c: char| c.is_control());
-    if is_own { target.to_owned() } else { "/".to_owned() }
+        .body(document(language, title, NextPage::None, &nothing, &body, &nothing).into_string())
 }
 
 /// The cookie that keeps a language that the address names.
@@ -116,18 +122,4 @@ pub fn language_cookie(language: PageLanguage) -> actix_web::cookie::Cookie<'sta
         .max_age(actix_web::cookie::time::Duration::days(365))
         .http_only(true)
         .finish()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn after_signing_in_a_browser_stays_on_this_site() {
-        assert_eq!(own_path("/entry?unit=a"), "/entry?unit=a");
-        for other in ["//evil.example", "https://evil.example", "/\\evil", "evil", "", "/sign-out"]
-        {
-            assert_eq!(own_path(other), "/", "{other}");
-        }
-    }
 }

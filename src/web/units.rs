@@ -6,8 +6,7 @@ use maud::{Markup, html};
 
 use super::layout::{PageSection, WebPage, shown};
 use super::parts::unit_name;
-use super::request::{PageRequest, address};
-use super::sign_in::own_path;
+use super::request::{PageRequest, address, own_path};
 use crate::api::{HandlerResult, ServiceContext};
 use kpi::unit::UnitPosition;
 use kpi::vietnamese::folding::unaccented;

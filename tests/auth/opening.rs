@@ -130,6 +130,11 @@ fn the_first_admins_key_can_come_from_a_file() {
 fn invalid_settings_are_usage_errors() {
     let home = Home::new();
     let issuer = ["--oidc-issuer", "https://sso.example"];
+    let own = "https://kpi.example";
+    let web = |address: &[&'static str]| {
+        let before = [issuer[0], issuer[1], "--oidc-audience", "x", "--oidc-roles", "a=admin"];
+        [&before[..], &["--oidc-client-id", "web", "--public-address"], address].concat()
+    };
     for (arguments, told) in [
         (&["--trusted-proxies", "proxy"][..], "--trusted-proxies proxy"),
         (&["--open", "everything"], "everything"),
@@ -154,6 +159,14 @@ fn invalid_settings_are_usage_errors() {
             ],
             "--oidc-ca",
         ),
+        (&["--oidc-client-id", "web"], "--oidc-issuer"),
+        (&[issuer[0], issuer[1], "--oidc-client-id", "web"], "--public-address"),
+        (&["--oidc-client-secret-file", "/nothing"], "--oidc-client-id"),
+        (&web(&["http://kpi.example"]), "--public-address must be the https address"),
+        (&web(&["https://kpi.example/kpi"]), "without a path"),
+        (&web(&[own, "--oidc-scope", "profile"]), "--oidc-scope must contain openid"),
+        (&web(&[own, "--oidc-client-secret-file", "/nothing"]), "client secret file /nothing"),
+        (&web(&[own, "--oidc-client-secret-file", "/dev/null"]), "one line of printable"),
         (&["--tls-cert", "/nothing"], "--tls-key"),
         (&["--rate-limit", "fast"], "--rate-limit fast"),
         (&["--rate-limit-address", "0"], "--rate-limit-address 0"),

@@ -158,6 +158,9 @@ const ROWS: &[Row] = &[
     row("GET", "/favicon.ico", "/favicon.ico", ALWAYS),
     row("GET", "/sign-in", "/sign-in", ALWAYS),
     row("POST", "/sign-in", "/sign-in", [401; 6]),
+    // Without a single sign-on nobody is signed in by it.
+    row("GET", "/sign-in/oidc", "/sign-in/oidc", [401; 6]),
+    row("GET", "/sign-in/oidc/callback", "/sign-in/oidc/callback", [401; 6]),
     row("POST", "/sign-out", "/sign-out", SIGNED_IN_GOES_ON),
     row("GET", "/overview", "/overview?unit=tv.dof", READ),
     row("GET", "/units", "/units", READ),
@@ -534,7 +537,8 @@ fn public_areas_are_readable_without_a_key_and_never_writable() {
             Some(RouteArea::Docs)
         }
         "/api/v1/me" | "/api/v1/keys" | "/api/v1/audit" | "/livez" | "/readyz" => None,
-        "/admin/keys" | "/admin/audit" | "/assets/{name}" | "/favicon.ico" | "/sign-in" => None,
+        "/admin/keys" | "/admin/audit" | "/assets/{name}" | "/favicon.ico" => None,
+        path if path.starts_with("/sign-in") => None,
         path if path.starts_with("/api/") => Some(RouteArea::Api),
         _ => Some(RouteArea::Pages),
     };

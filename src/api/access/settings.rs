@@ -4,7 +4,7 @@ use super::proxy::TrustedProxies;
 use super::table::RouteArea;
 use crate::app::App;
 use crate::auth::api_keys::SetupToken;
-use crate::auth::oidc::TokenVerifier;
+use crate::auth::oidc::{BrowserSignOn, TokenVerifier};
 
 /// What is allowed on this machine until the first key exists.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +28,10 @@ pub struct AccessSettings {
     pub before_first_key: BeforeFirstKey,
     /// The trusted proxies, and the header that they set.
     pub forwarding: TrustedProxies,
-    /// Single sign-on.
+    /// Single sign-on: tokens of programs and sessions.
     pub tokens: Option<TokenVerifier>,
+    /// Single sign-on on the web pages.
+    pub sign_on: Option<BrowserSignOn>,
 }
 
 impl Default for AccessSettings {
@@ -41,6 +43,7 @@ impl Default for AccessSettings {
             before_first_key: BeforeFirstKey::Everything,
             forwarding: TrustedProxies::default(),
             tokens: None,
+            sign_on: None,
         }
     }
 }

@@ -121,6 +121,8 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/favicon.ico", RouteAccess::Public),
     ("GET", "/sign-in", RouteAccess::Public),
     ("POST", "/sign-in", RouteAccess::SignIn),
+    ("GET", "/sign-in/oidc", RouteAccess::SignIn),
+    ("GET", "/sign-in/oidc/callback", RouteAccess::SignIn),
     ("POST", "/sign-out", RouteAccess::Page(Role::Reader)),
     ("GET", "/overview", PAGE),
     ("GET", "/units", PAGE),

@@ -1,6 +1,6 @@
-//! The issuer's public keys (JWKS). They are fetched through its discovery document when needed,
-//! fetched again when they are old or when a token names an unknown one, and kept while the issuer
-//! cannot be reached.
+//! The issuer's public keys (JWKS) and its addresses for browsers. They are fetched through its
+//! discovery document when needed, fetched again when they are old or when a token names an unknown
+//! key, and kept while the issuer cannot be reached.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -12,8 +12,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use ureq::Agent;
+use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
 
 use super::{OidcSettings, TokenRejection};
 use crate::error::Error;
@@ -26,7 +27,7 @@ pub const RETRY: Duration = Duration::from_secs(10);
 /// How long keys remain in use while the issuer cannot be reached.
 const MAX_STALENESS: Duration = Duration::from_secs(24 * 3_600);
 /// Timeout of a request to the issuer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 /// Largest response of the issuer in bytes, and most keys that are read from it.
 const MAX_ANSWER: u64 = 1 << 20;
 const MAX_KEYS: usize = 100;
@@ -49,9 +50,20 @@ pub struct JwksCache {
 #[derive(Default)]
 struct FetchedJwks {
     keys: Vec<JwksKey>,
+    endpoints: Option<SignOnEndpoints>,
     fetched: Option<Instant>,
     /// Whether the last attempt to fetch them failed.
     failed: bool,
+}
+
+/// The issuer's addresses for signing in with a browser.
+#[derive(Clone, Debug)]
+pub(super) struct SignOnEndpoints {
+    pub authorization: String,
+    pub token: String,
+    pub end_session: Option<String>,
+    /// Whether the issuer names itself when it sends a browser back (RFC 9207).
+    pub names_issuer: bool,
 }
 
 struct JwksKey {
@@ -63,9 +75,6 @@ struct JwksKey {
 impl FetchedJwks {
     /// The key that a token names. For a token without a name: the only key for its algorithm.
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
-        if self.fetched.is_none_or(|fetched| fetched.elapsed() > MAX_STALENESS) {
-            return None;
-        }
         let mut fitting = self
             .keys
             .iter()
@@ -111,23 +120,54 @@ impl JwksCache {
         if !matches!(algorithm, Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA) {
             return Err(TokenRejection::Invalid("its signature algorithm is not supported"));
         }
+        let unknown = TokenRejection::Invalid("the issuer has no key with that identifier");
+        self.look_up(unknown, |known| known.find(id, algorithm)).await
+    }
+
+    /// The issuer's addresses for browsers.
+    ///
+    /// # Errors
+    /// [`TokenRejection::Unreachable`] when the issuer cannot be reached,
+    /// [`TokenRejection::Invalid`] when it has none.
+    pub async fn endpoints(&self) -> Result<SignOnEndpoints, TokenRejection> {
+        let none = TokenRejection::Invalid("the issuer has no addresses for browsers");
+        self.look_up(none, |known| known.endpoints.clone()).await
+    }
+
+    /// The issuer's addresses for browsers, if they have been fetched.
+    pub fn known_endpoints(&self) -> Option<SignOnEndpoints> {
+        self.known.read().endpoints.clone()
+    }
+
+    /// The HTTP client for requests to the issuer.
+    pub fn agent(&self) -> Agent {
+        self.agent.clone()
+    }
+
+    /// Looks something up in what was fetched; without it, fetches once more.
+    async fn look_up<T>(
+        &self,
+        unknown: TokenRejection,
+        look: impl Fn(&FetchedJwks) -> Option<T>,
+    ) -> Result<T, TokenRejection> {
+        let usable = |known: &FetchedJwks| {
+            known.fetched.filter(|fetched| fetched.elapsed() <= MAX_STALENESS)?;
+            look(known)
+        };
         let (found, stale) = {
             let known = self.known.read();
-            (
-                known.find(id, algorithm),
-                known.fetched.is_none_or(|fetched| fetched.elapsed() > self.fresh),
-            )
+            (usable(&known), known.fetched.is_none_or(|fetched| fetched.elapsed() > self.fresh))
         };
-        if let Some(key) = found {
+        if let Some(found) = found {
             if stale {
                 self.refresh();
             }
-            return Ok(key);
+            return Ok(found);
         }
         let mut tried = self.tried.lock().await;
         // Another request may have fetched it meanwhile.
-        if let Some(key) = self.known.read().find(id, algorithm) {
-            return Ok(key);
+        if let Some(found) = usable(&self.known.read()) {
+            return Ok(found);
         }
         if tried.is_none_or(|tried| tried.elapsed() >= self.retry) {
             *tried = Some(Instant::now());
@@ -137,14 +177,9 @@ impl JwksCache {
                 tokio::task::spawn_blocking(move || refresh_now(&agent, &issuer, &known)).await;
         }
         let known = self.known.read();
-        // The issuer may have a new key of that name that could not be fetched.
+        // The issuer may have something new that could not be fetched.
         let unreachable = known.failed || known.fetched.is_none();
-        let unknown = if unreachable {
-            TokenRejection::Unreachable
-        } else {
-            TokenRejection::Invalid("the issuer has no key with that identifier")
-        };
-        known.find(id, algorithm).ok_or(unknown)
+        usable(&known).ok_or(if unreachable { TokenRejection::Unreachable } else { unknown })
     }
 
     /// Fetches the keys in the background, unless another request is doing so or just did.
@@ -166,9 +201,9 @@ impl JwksCache {
 /// Fetches the keys and replaces the known ones; a failure changes nothing.
 fn refresh_now(agent: &Agent, issuer: &str, known: &RwLock<FetchedJwks>) {
     match fetch(agent, issuer) {
-        Ok(keys) => {
-            tracing::info!(issuer, keys = keys.len(), "the issuer's keys were fetched");
-            *known.write() = FetchedJwks { keys, fetched: Some(Instant::now()), failed: false };
+        Ok(fetched) => {
+            tracing::info!(issuer, keys = fetched.keys.len(), "the issuer's keys were fetched");
+            *known.write() = fetched;
         }
         Err(error) => {
             known.write().failed = true;
@@ -181,7 +216,7 @@ fn refresh_now(agent: &Agent, issuer: &str, known: &RwLock<FetchedJwks>) {
     }
 }
 
-fn fetch(agent: &Agent, issuer: &str) -> Result<Vec<JwksKey>, String> {
+fn fetch(agent: &Agent, issuer: &str) -> Result<FetchedJwks, String> {
     let described =
         get(agent, &format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))?;
     if described.get("issuer").and_then(Value::as_str) != Some(issuer) {
@@ -200,7 +235,25 @@ fn fetch(agent: &Agent, issuer: &str) -> Result<Vec<JwksKey>, String> {
         .and_then(Value::as_array)
         .ok_or("the issuer's document has no list of keys")?;
     // The list may contain keys of unsupported kinds.
-    Ok(listed.iter().take(MAX_KEYS).filter_map(public_key).collect())
+    let keys = listed.iter().take(MAX_KEYS).filter_map(public_key).collect();
+    let endpoints = endpoints(&described);
+    Ok(FetchedJwks { keys, endpoints, fetched: Some(Instant::now()), failed: false })
+}
+
+/// The addresses for browsers in a discovery document.
+fn endpoints(described: &Value) -> Option<SignOnEndpoints> {
+    let address = |name: &str| {
+        let text = described.get(name)?.as_str()?;
+        // An address may have parameters of its own, which remain.
+        is_safe(text.split('?').next()?).then(|| text.to_owned())
+    };
+    let names_issuer = described.get("authorization_response_iss_parameter_supported");
+    Some(SignOnEndpoints {
+        authorization: address("authorization_endpoint")?,
+        token: address("token_endpoint")?,
+        end_session: address("end_session_endpoint"),
+        names_issuer: names_issuer == Some(&Value::Bool(true)),
+    })
 }
 
 fn public_key(value: &Value) -> Option<JwksKey> {
@@ -245,7 +298,11 @@ fn public_key(value: &Value) -> Option<JwksKey> {
 }
 
 fn get(agent: &Agent, address: &str) -> Result<Value, String> {
-    let mut answer = agent.get(address).call().map_err(|error| error.to_string())?;
+    read_json(agent.get(address).call().map_err(|error| error.to_string())?)
+}
+
+/// Reads an answer of the issuer, within the limit.
+pub(super) fn read_json(mut answer: Response<Body>) -> Result<Value, String> {
     let mut text = String::new();
     answer
         .body_mut()
@@ -256,9 +313,9 @@ fn get(agent: &Agent, address: &str) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// Whether nobody on the network can replace the keys of an address: it uses TLS, or is on this
+/// Whether nobody on the network can replace what an address returns: it uses TLS, or is on this
 /// machine.
-fn is_safe(address: &str) -> bool {
+pub(super) fn is_safe(address: &str) -> bool {
     let Ok(uri) = address.parse::<ureq::http::Uri>() else { return false };
     let Some(host) = uri.host() else { return false };
     let bare = host.trim_matches(['[', ']']);

@@ -20,6 +20,7 @@ pub fn secrets(access: &AccessArgs) -> Vec<Diagnosis> {
         (&access.admin_key_file, "admin_key"),
         (&access.key_secret_file, "key_secret"),
         (&access.tls_key, "tls"),
+        (&access.oidc_client_secret_file, "client_secret"),
     ];
     let named = files.into_iter().filter_map(|(path, what)| Some((path.as_deref()?, what)));
     named.map(|(path, what)| secret(path, what)).collect()
