@@ -56,7 +56,7 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
     ]
 });
 
-/// A cue with the signs of named periods and numbers in the place of their names.
+/// A cue in which signs replace the names of periods and numbers.
 fn with_signs(cue: &str) -> String {
     let signs = [
         ("NOW", mark::NOW),
