@@ -340,7 +340,7 @@ impl App {
         }))
     }
 
-    /// The newest revision that reads see.
+    /// The newest revision that is visible to reads.
     #[must_use]
     pub fn revision(&self) -> i64 {
         *self.inner.writer.revisions().borrow()
