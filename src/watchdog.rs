@@ -84,7 +84,7 @@ pub fn listed(busy: &[BusyThread]) -> String {
 /// dropped.
 ///
 /// # Errors
-/// [`Error::Surroundings`] when the thread cannot be started.
+/// [`Error::Environment`] when the thread cannot be started.
 pub fn start(app: App, health: StallHealth) -> Result<PeriodicThread, Error> {
     let watch = move |tick| {
         if tick == Tick::Interval {

@@ -242,8 +242,8 @@ async fn handle(
     }
 }
 
-/// Completes and logs a response by which a handler or the writer has refused the request after
-/// all.
+/// Completes and logs a response by which a handler or the writer has refused the request after it
+/// was authorized.
 fn report_late_refusal(
     context: &ServiceContext,
     answer: &mut ServiceResponse<BoxBody>,

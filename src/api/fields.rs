@@ -24,7 +24,7 @@ pub trait FieldEndpoint {
 /// The fields that a request of an endpoint wants.
 pub struct FieldParams<E> {
     requested: RequestedFields,
-    /// The fields as they are named, without those that they bring.
+    /// The fields that the query names, without the reasons that follow them.
     named: Option<FieldSet>,
     endpoint: PhantomData<E>,
 }
@@ -35,7 +35,7 @@ impl<E> FieldParams<E> {
         self.requested
     }
 
-    /// The fields as they are named; `None` without `fields=`.
+    /// The fields that the query names; `None` without `fields=`.
     pub fn named(&self) -> Option<FieldSet> {
         self.named
     }
@@ -113,7 +113,7 @@ impl<E: FieldEndpoint> QueryField for FieldParams<E> {
     }
 }
 
-/// The names of the columns of fields; those of a field with several columns are given.
+/// The names of the columns of fields; the caller gives those of a field with several columns.
 pub fn columns(fields: FieldSet, several: impl Fn(Field) -> Option<String>) -> String {
     let names = fields.iter().map(|field| {
         if field == Field::Name {

@@ -1,5 +1,5 @@
-//! JSON that is written straight from numbers and ready texts, without a value in between: most of
-//! the time of a large response would go into that.
+//! Writes JSON directly from numbers and prepared texts. Building JSON values first would take most
+//! of the time of a large response.
 //!
 //! The text is exactly that of `serde_json`; tests compare the two.
 
@@ -7,20 +7,20 @@ use std::io::Write;
 
 use kpi::number::{Decimal64, Rounded};
 
-/// A part of a JSON text. It is used again for each point of a response, so that no point takes
-/// memory of its own.
+/// A part of a JSON text. It is reused for each point of a response, so that no memory is allocated
+/// for a single point.
 #[derive(Default)]
 pub struct JsonBuffer {
     bytes: Vec<u8>,
-    /// The last byte of what was passed on.
+    /// The last byte that was passed on.
     passed: Option<u8>,
 }
 
-/// A text of at least this many bytes is passed on.
+/// The number of bytes from which a text is passed on.
 const FULL: usize = 8 << 10;
 
 impl JsonBuffer {
-    /// Passes the text on if there is much of it, and begins the next part.
+    /// Passes the text on if it is long enough, and begins the next part.
     ///
     /// # Errors
     /// Those of the writer.
@@ -50,12 +50,12 @@ impl JsonBuffer {
         self.passed = None;
     }
 
-    /// Writes what is JSON already.
+    /// Appends a text that is JSON already.
     pub fn ready(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
 
-    /// Writes a comma after what is there, unless it has just been opened.
+    /// Writes a comma, unless an object or list has just been opened.
     pub fn comma(&mut self) {
         let last = self.bytes.last().copied().or(self.passed);
         if !matches!(last, None | Some(b'{' | b'[' | b',')) {

@@ -54,7 +54,7 @@ impl ResponseLanguage {
         }
     }
 
-    /// The one of the languages that `Accept-Language` prefers: the greatest weight, then the
+    /// The language that `Accept-Language` prefers: that with the greatest weight; of several, the
     /// first.
     fn preferred(header: &str) -> Self {
         let mut best = (0.0, Self::En);

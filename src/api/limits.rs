@@ -245,8 +245,8 @@ async fn acquire_permit(
     tokio::time::timeout(wait, turn).await.map_err(|_elapsed| busy())?.map_err(|_closed| busy())
 }
 
-/// The maximum memory for reading a document of this length, in bytes; `intake` limits what a
-/// document unpacks to.
+/// The maximum memory for reading a document of this length, in bytes; the crate `documents` limits
+/// the unpacked size.
 #[must_use]
 pub fn document_bytes(length: usize, is_pdf: bool) -> usize {
     let (least, each, most) = DOCUMENT;

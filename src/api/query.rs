@@ -389,10 +389,10 @@ impl QueryValue for bool {
     }
 }
 
-/// The one of the words that the text is.
+/// The word of the list that equals the text.
 ///
 /// # Errors
-/// The words, if it is another one.
+/// The words of the list, if the text is another word.
 pub fn one_of(name: &str, text: &str, words: &[&'static str]) -> Result<&'static str, String> {
     words
         .iter()

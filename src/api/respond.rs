@@ -232,7 +232,7 @@ pub async fn respond<C: ResponseContent>(
 }
 
 /// Refuses a table that does not fit into one response, unless the request has `limit`: its reader
-/// would take a part for the whole.
+/// would believe that a part is the whole.
 fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
     match request.extensions().get::<PageBound>() {
         Some(PageBound { most, is_given: false }) => Err(Problem::parameter(

@@ -218,8 +218,8 @@ impl QueryValue for SeriesLayout {
     }
 }
 
-/// The one field of `layout=wide` with the names that stand beside it. Without `fields=` it is
-/// `value`, or with `rolling=` that.
+/// The one field of `layout=wide`, and the names beside it. Without `fields=` the field is `value`,
+/// or `rolling` with `rolling=`.
 fn wide_fields(params: &FieldParams<SeriesFields>) -> Result<(Field, FieldSet), Problem> {
     let rolling = params.requested().rolling.is_some();
     let default = if rolling { Field::Rolling } else { Field::Value };
@@ -358,7 +358,7 @@ impl TableContent for SeriesResponse {
     }
 }
 
-/// The columns of which an Excel file for people shows those that say something.
+/// The columns from which an Excel file for people shows those with content.
 const SHOWN: &str = "measure unit period value unit_of_measure delta delta_percent year_delta \
                      year_delta_percent coverage reasons annotations";
 
@@ -407,7 +407,7 @@ fn table_rows(mut series: SeriesView, fields: FieldSet) -> impl Iterator<Item = 
     })
 }
 
-/// The fields of a series, which stand in every row.
+/// The fields of a series, which every row has.
 const SERIES: FieldSet =
     FieldSet::of(&[Field::Measure, Field::Unit, Field::UnitOfMeasure, Field::Step]);
 
@@ -616,7 +616,7 @@ fn report_combination(reader: &mut QueryReader<'_>, given: [bool; 4]) {
     reader.fault(name, code, detail);
 }
 
-/// A number of periods on one side of a period, which is one of them.
+/// This number of periods, of which the given one is the first or the last.
 fn window(
     reader: &mut QueryReader<'_>,
     count: i32,
@@ -652,7 +652,7 @@ fn fit(
     Some(Period::containing(step, edge))
 }
 
-/// Whether periods of the step lie in what is named, or contain it as a month.
+/// Checks that periods of the step lie in the named period, or contain it if it is a month.
 fn check_step(
     reader: &mut QueryReader<'_>,
     name: &str,

@@ -1,5 +1,5 @@
-//! Creating, rotating and revoking API keys (`docs/access.md`); [`crate::auth::api_keys`] says what
-//! a key is.
+//! Creating, rotating and revoking API keys (`docs/access.md`); [`crate::auth::api_keys`] defines a
+//! key.
 
 use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -300,8 +300,8 @@ impl App {
         Ok(self.inner.api_keys.documents().len())
     }
 
-    /// Makes the content of the admin key file the key of an admin. A content that was revoked
-    /// stays revoked.
+    /// Makes the content of the admin key file the key of an admin. If the key with this content
+    /// was revoked, it stays revoked.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unsuitable content, or those of the store.

@@ -1,4 +1,4 @@
-//! Backups in one folder: their names, and which of them remain.
+//! Backups in one folder: their names, and which of them are kept.
 //!
 //! A name contains the time, `egov-kpi-20261130T061500Z.db` (a copy of a SQLite file) or `.zip` (an
 //! archive of the ledger), so that the order of the names is that of the times. Other files in the
@@ -74,7 +74,7 @@ pub fn in_folder(folder: &Path) -> io::Result<Vec<BackupFile>> {
 /// one remains.
 ///
 /// # Errors
-/// The folder cannot be read, or a file not be deleted.
+/// The folder cannot be read, or a file cannot be deleted.
 pub fn prune(folder: &Path, keep: usize) -> io::Result<Vec<PathBuf>> {
     let found = in_folder(folder)?;
     let surplus = found.len().saturating_sub(keep.max(1));

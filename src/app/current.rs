@@ -21,7 +21,7 @@ impl CurrentState {
         Self { latest: RwLock::new("current state", Arc::new(state)) }
     }
 
-    /// The state of now; later changes do not appear in it.
+    /// The current state; later changes do not appear in it.
     pub fn snapshot(&self) -> Arc<State> {
         Arc::clone(&self.latest.read())
     }

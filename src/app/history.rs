@@ -1,5 +1,5 @@
-//! The history of the ledger that this instance follows, and the revisions that it has seen and the
-//! ledger no longer has.
+//! The history of the ledger that this instance follows, and the lost revisions: those that it has
+//! seen and that the ledger no longer has.
 //!
 //! A restored backup, a point-in-time recovery or a failover to a lagging copy assigns revision
 //! numbers a second time. The writer notices that (`writer/history.rs`); this module holds what the

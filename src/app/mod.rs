@@ -1,9 +1,9 @@
-//! The use cases: one file for each noun. They know the core, the document readers and the ledger,
+//! The use cases: one file for each noun. They use the core, the document readers and the ledger,
 //! and nothing of HTTP.
 //!
 //! [`state`] is the ledger in memory, and a [`snapshot`] the state that one response is computed
-//! from. [`write`] takes figures and documents in and records them; [`read`] answers questions and
-//! names nothing of [`write`].
+//! from. [`write`] imports figures and documents and records them. [`read`] computes the responses
+//! to queries and uses nothing of [`write`].
 
 pub mod api_keys;
 pub mod archive;
@@ -46,7 +46,7 @@ pub use write::writer::WriterStatistics;
 use write::{catalogue, units, writer};
 
 /// How long a start waits for the first revision that another instance may be writing, and how
-/// often it looks.
+/// often it checks for it.
 const FIRST_REVISION_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_REVISION_POLL: Duration = Duration::from_millis(100);
 /// How long a request waits for the writer (`docs/limits.md`).
@@ -72,11 +72,11 @@ struct AppInner {
     /// Loaded past states, the most recently used last.
     pasts: Arc<snapshot::PastStates>,
     history: Arc<history::LedgerHistory>,
-    /// The compiled patterns of the catalogues by which reports were read last.
+    /// The compiled patterns of the catalogues with which reports were read last.
     lexicons: reports::LexiconCache,
     /// The sessions of the web pages that were used last.
     sessions: SessionCache,
-    /// Disk, backups and keys, as last looked at.
+    /// The last check of disk, backups and keys.
     upkeep: Mutex<upkeep::UpkeepStatus>,
 }
 

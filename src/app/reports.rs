@@ -91,8 +91,8 @@ impl std::str::FromStr for AcceptedFigures {
     }
 }
 
-/// A figure of a report that is less certain than this is recorded only when the request accepts it
-/// (docs/reports.md#how-certain-a-figure-is).
+/// A figure of a report with a lower confidence than this is recorded only when the request accepts
+/// it (docs/reports.md#how-certain-a-figure-is).
 pub const LEAST_CONFIDENCE: f64 = 0.8;
 
 /// Most figures that a request may accept.
@@ -141,7 +141,7 @@ impl ReadReport {
         Some(line.chars().filter(|c| !kpi::text::is_hidden(*c)).take(200).collect())
     }
 
-    /// Leaves out the figures that need acceptance, but for those that begin at these places.
+    /// Leaves out the figures that need acceptance, except those that begin at these places.
     fn accepting(mut self, accepted: &AcceptedFigures) -> Self {
         let AcceptedFigures(accepted) = accepted;
         let figures = &mut self.stored.figures;

@@ -57,7 +57,7 @@ impl App {
         Ok(self.inner.sessions.remember(cookie, row))
     }
 
-    /// Whether this instance has seen a session lately, so that nobody has to look it up.
+    /// Whether this instance has read a session so recently that it need not read it again.
     #[must_use]
     pub fn remembers_session(&self, cookie: &SessionCookie) -> bool {
         self.inner.sessions.contains(cookie)

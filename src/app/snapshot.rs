@@ -341,7 +341,7 @@ impl App {
         }))
     }
 
-    /// The newest revision that reads see.
+    /// The newest revision that is visible to reads.
     #[must_use]
     pub fn revision(&self) -> RevisionNumber {
         *self.inner.writer.revisions().borrow()

@@ -28,8 +28,8 @@ use ledger::{
     TimestampMicros,
 };
 
-/// Months with figures that are compared to find the newest one that is whole, and months that are
-/// searched for them.
+/// The number of months with figures that are compared to find the newest complete one, and the
+/// number of months in which these are searched for.
 const REPORTED_MONTHS: usize = 13;
 const MONTHS_SEARCHED: i32 = 72;
 
@@ -99,7 +99,7 @@ pub struct State {
     pub measures: Arc<MeasureDictionary>,
     /// The current figures.
     pub cube: Cube,
-    /// Roll-ups of the figures over the units that are kept.
+    /// The cached roll-ups of the figures over the units.
     roll_ups: RollUps,
     /// The rules, compiled for the dictionary of measures.
     pub book: Arc<RuleBook>,
@@ -219,11 +219,13 @@ impl State {
         Ok(state)
     }
 
-    /// The state at an earlier revision, made of this one: with what was replaced since put back,
-    /// and without what came since. It is the state that [`State::at`] reads from the ledger.
+    /// The state at an earlier revision, made from this one: figures that were replaced since are
+    /// put back, and figures first recorded since are removed. It equals the state that
+    /// [`State::at`] reads from the ledger.
     ///
-    /// `None` for a revision of another history, before the last change of the catalogue, the
-    /// units, the closed months and what else is declared, and when too much was replaced since.
+    /// `None` for a revision of another history, for one before the last change of the catalogue,
+    /// the units, the closed months or other declarations, and when too many figures were replaced
+    /// since.
     #[must_use]
     pub fn rewound(&self, id: RevisionId, recorded_at: TimestampMicros) -> Option<Self> {
         if id.number < self.documents.changed_at() || self.id_of(id.number) != Some(id) {
@@ -383,9 +385,9 @@ impl State {
         rows.filter_map(|(id, unit)| self.cube.row(id, unit).last()).max()
     }
 
-    /// The newest month that most of the units in this range have reported: at least half as many
-    /// as in the month of the last [`REPORTED_MONTHS`] with the most. A month that has only begun
-    /// to arrive, or that one unit has reported alone, does not count.
+    /// The newest month that at least half as many units of this range have reported as the month,
+    /// among the last [`REPORTED_MONTHS`], that the most units have reported. So a month of which
+    /// only the first reports have arrived, or that one unit alone has reported, does not count.
     #[must_use]
     pub fn newest_whole(&self, units: UnitRange) -> Option<Month> {
         let newest = self.newest(units)?;
@@ -599,7 +601,7 @@ impl State {
     }
 }
 
-/// What a row of the ledger says; `None` for a withdrawal.
+/// The content of a row of the ledger; `None` for a withdrawal.
 pub(in crate::app) fn statement(row: &ObservationRow) -> Option<Statement> {
     match row.mantissa {
         Some(mantissa) => {
@@ -609,7 +611,7 @@ pub(in crate::app) fn statement(row: &ObservationRow) -> Option<Statement> {
     }
 }
 
-/// The mantissa and the scale of a row of the ledger that says this.
+/// The mantissa and the scale of a row of the ledger with this content.
 pub(in crate::app) fn row_number(written: Option<Statement>) -> (Option<i64>, i64) {
     match written {
         Some(Statement::Number(number)) => (Some(number.mantissa), i64::from(number.scale)),

@@ -40,7 +40,7 @@ pub struct ReportingForm {
     pub deadline: Option<NaiveDate>,
     /// The groups of rows: one for each system, stated rates last.
     pub groups: Vec<FormGroup>,
-    /// The kpis that the rows are enough for.
+    /// The kpis for which the rows suffice.
     pub rates: Vec<FormRate>,
 }
 
@@ -74,7 +74,7 @@ pub struct FormRow {
     pub previous: Option<Decimal64>,
     /// The current figure, if there is one.
     pub current: Option<Decimal64>,
-    /// What is recorded: the current figure, or that it does not apply.
+    /// The recorded content: the current figure, or that it does not apply.
     pub recorded: Option<Statement>,
     /// Whether the unit is expected to report it for the month.
     pub is_due: bool,

@@ -1,5 +1,6 @@
-//! What an admin keeps up: free disk space, backups, witness lines, keys that end. It is looked at
-//! once a minute on a thread of its own, because a folder may be on a drive that does not respond.
+//! The state of what an admin must watch: free disk space, backups, witness lines, and keys that
+//! expire. A thread of its own checks it once a minute, because a folder may be on a drive that
+//! does not respond.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,12 +12,12 @@ use crate::error::Error;
 use crate::periodic::{PeriodicThread, Tick};
 use ledger::RevisionNumber;
 
-/// The interval, and how soon it is looked at first.
+/// The interval of the checks, and the delay of the first one.
 const INTERVAL: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(1);
 const SECOND: i64 = 1_000_000;
 
-/// What was found when it was last looked at. Times are seconds since 1970.
+/// The result of the last check. Times are seconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct UpkeepStatus {
     /// Free bytes where a SQLite ledger is; absent with PostgreSQL.
@@ -25,12 +26,12 @@ pub struct UpkeepStatus {
     pub backup_at: Option<i64>,
     /// The revision of the last witness line, 0 for an empty file; absent without a witness file.
     pub witnessed: Option<RevisionNumber>,
-    /// When the next key ends; absent when no active key does.
+    /// When the next active key expires; absent when no active key has an expiry.
     pub key_ends_at: Option<i64>,
 }
 
 impl App {
-    /// Starts looking, soon and then at the interval, until the handle is dropped.
+    /// Starts the checks: soon, then at the interval, until the handle is dropped.
     ///
     /// # Errors
     /// [`Error::Environment`] when the thread cannot be started.
@@ -50,7 +51,7 @@ impl App {
         .map_err(Error::environment("disk and backups cannot be watched"))
     }
 
-    /// What was found last.
+    /// The result of the last check.
     #[must_use]
     pub fn upkeep(&self) -> UpkeepStatus {
         *self.inner.upkeep.lock()
@@ -71,7 +72,7 @@ impl App {
     }
 }
 
-/// Free bytes of the file system of a folder, for others than root.
+/// Free bytes of the file system of a folder, for users other than root.
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     let system = rustix::fs::statvfs(folder).ok()?;
     Some(system.f_bavail.saturating_mul(system.f_frsize))

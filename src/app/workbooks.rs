@@ -288,7 +288,7 @@ impl App {
     /// when the response is a repeated one.
     ///
     /// # Errors
-    /// As for [`App::try_workbook`], a file without figures, or those of the store.
+    /// As for [`App::dry_run_workbook`]; a file without figures; or those of the store.
     pub async fn record_workbook(
         &self,
         bytes: Vec<u8>,

@@ -1,5 +1,5 @@
-//! Who sends a request, and what they may do (`docs/access.md`): identities and roles, and the API
-//! keys, tokens and sessions by which people and programs sign in.
+//! Authentication and permissions of the senders of requests (`docs/access.md`): identities and
+//! roles, and the API keys, tokens and sessions by which people and programs sign in.
 //!
 //! Nothing here changes the ledger or knows HTTP. `src/app` records changes of keys and sessions,
 //! `src/api/access.rs` identifies the senders of requests.

@@ -70,8 +70,8 @@ pub enum TokenRejection {
     /// It is malformed, or not signed by the issuer: it may be a guess.
     #[error("the token is not accepted: {0}")]
     Invalid(&'static str),
-    /// The issuer has signed it, but it is not valid here, or not now. Nobody can guess such a
-    /// token.
+    /// The issuer has signed it, but it is not valid for this service, or not at this time. Such a
+    /// token cannot be a guess.
     #[error("the token is not accepted: {0}")]
     NotValid(&'static str),
     /// The issuer's keys are not available.

@@ -2,10 +2,10 @@
 //!
 //! A person signs in with a key. The browser gets a cookie of 256 random bits. The database keeps
 //! the hash of the cookie, and the key encrypted with the cookie, so that
-//! - a session may do exactly what its key may, and ends when the key ends: every request presents
-//!   the key again;
-//! - who reads the table learns no key, and who inserts a row is not signed in: without a valid key
-//!   there is nothing to put into it.
+//! - a session has exactly the permissions of its key, and ends when the key ends, because each
+//!   request checks the key again;
+//! - somebody who reads the table learns no key, and somebody who inserts a row is not signed in,
+//!   because a row must contain a valid key.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -142,8 +142,8 @@ impl Default for SessionCache {
 }
 
 impl SessionCache {
-    /// The key of a session that was read so lately that this instance relies on it, and no use of
-    /// which has to be recorded.
+    /// The key of a session, if the session was read so recently that this instance relies on it,
+    /// and its use need not be recorded again.
     #[must_use]
     pub fn trusted_key(&self, cookie: &SessionCookie, now: TimestampMicros) -> Option<String> {
         let sessions = self.0.lock();
@@ -154,7 +154,7 @@ impl SessionCache {
         is_trusted.then(|| known.key.clone())
     }
 
-    /// Whether this instance has seen a session lately, so that nobody has to look it up.
+    /// Whether this instance has read a session so recently that it need not read it again.
     #[must_use]
     pub fn contains(&self, cookie: &SessionCookie) -> bool {
         self.0.lock().contains_key(&cookie.id())

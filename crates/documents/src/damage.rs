@@ -34,9 +34,10 @@ const UPPER: [(char, u8); 27] = [
 /// The Vietnamese letters that UTF-8 writes with two bytes, apart from those of the block Latin
 /// Extended Additional, which have three.
 const TWO_BYTES: &str = "àáâãèéêìíòóôõùúýÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝăĂđĐĩĨũŨơƠưƯ";
-/// Damaged letters of three bytes from which a text is damaged even if it has sound letters.
+/// Number of damaged letters of three bytes from which a text counts as damaged even if it has
+/// sound letters.
 const CERTAIN: usize = 3;
-/// Damaged letters from which a text without sound Vietnamese letters is damaged.
+/// Number of damaged letters from which a text without sound Vietnamese letters counts as damaged.
 const ENOUGH: usize = 2;
 
 /// A word of a damaged text, and what it was before.
@@ -57,8 +58,9 @@ fn is_sound(letter: char) -> bool {
     matches!(letter, 'ă' | 'Ă' | 'đ' | 'Đ' | 'ơ' | 'Ơ' | 'ư' | 'Ư' | '\u{1EA0}'..='\u{1EF9}')
 }
 
-/// The first damaged word, if a text is certainly damaged: it has several letters that are the
-/// bytes of Vietnamese letters, and no sound ones, or very many.
+/// The first damaged word of a text that is certainly damaged. Such a text has several groups of
+/// characters that are the bytes of Vietnamese letters, and no sound Vietnamese letters, or very
+/// many of these groups.
 pub(super) fn find_damage(text: &str) -> Option<DamagedWord> {
     if text.is_ascii() {
         return None;
@@ -107,8 +109,8 @@ fn word_at(text: &str, place: usize) -> DamagedWord {
 mod tests {
     use super::*;
 
-    /// A text of which the UTF-8 was read as Windows-1252, and as Latin-1 where that has no
-    /// character.
+    /// A text as it becomes when its UTF-8 is read as Windows-1252, or as Latin-1 where
+    /// Windows-1252 has no character.
     fn damaged(text: &str) -> String {
         let letter = |byte: &u8| {
             UPPER.iter().find(|(_, known)| known == byte).map_or(char::from(*byte), |(c, _)| *c)

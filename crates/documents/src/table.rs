@@ -10,7 +10,7 @@ pub const MAX_ROWS: usize = 100_000;
 /// Most columns of a grid that are read.
 pub const MAX_COLUMNS: usize = 1_000;
 
-/// What is wrong with a formula that was not computed.
+/// The error of a formula that was not computed.
 pub const NOT_COMPUTED: &str =
     "a formula without its result; open the file in a spreadsheet program and save it";
 
@@ -27,9 +27,9 @@ pub struct GridCell {
     pub percent: bool,
     /// The number of decimals shown, if the file has it.
     pub decimals: Option<u32>,
-    /// What is wrong with the cell: an error value, or a formula without a result.
+    /// The error of the cell: an error value, or a formula without a result.
     pub fault: Option<String>,
-    /// Whether all of it is struck out, so that it says nothing.
+    /// Whether all of it is struck out, so that it counts as empty.
     pub struck: bool,
     /// Whether the file has a formula for it.
     pub formula: bool,

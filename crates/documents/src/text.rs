@@ -117,7 +117,7 @@ pub(super) fn clean(text: &str) -> String {
     turned.nfc().collect()
 }
 
-/// Where a letter stands in its line.
+/// The vertical position of a letter in its line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) enum TextLevel {
     /// On the line.
@@ -129,9 +129,9 @@ pub(super) enum TextLevel {
     Lowered,
 }
 
-/// A text as it stands in its line. Digits and brackets of note marks (`316` with a raised `1`)
-/// become the characters that Unicode has for them, so that they are not read as digits of the
-/// number beside them. Other letters are unchanged.
+/// A text at its vertical position in the line. Digits and brackets of note marks (`316` with a
+/// raised `1`) become the characters that Unicode has for them, so that they are not read as digits
+/// of the number beside them. Other letters are unchanged.
 pub(super) fn at_level(text: &str, level: TextLevel) -> String {
     let signs = match level {
         TextLevel::Line => return text.to_owned(),

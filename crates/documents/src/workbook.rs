@@ -47,9 +47,9 @@ pub struct WorkbookSheet {
     pub grid: Grid,
 }
 
-/// Why a date or time that names no month is no figure.
+/// Why a date or time that does not name a month is not a figure.
 const NO_DATE: &str = "the cell has a date or a time, a figure is expected";
-/// Why digits after a sign that turns the direction of writing (U+202E) are not read.
+/// Why digits after a sign that reverses the direction of writing (U+202E) are not read.
 const TURNED: &str = "the text is shown in another direction than it is written";
 /// Why a number in thousands or millions is not read.
 const SCALED: &str = "the cell shows thousands or millions, its number has more digits";
@@ -320,7 +320,7 @@ fn month_cell(month: Option<Month>, number: f64) -> GridCell {
     )
 }
 
-/// A number that the cell does not show.
+/// A cell with a number that is not a figure, because the cell does not show this number.
 fn no_figure(number: f64, why: &str) -> GridCell {
     let text = format_15_digits(number);
     GridCell { text, fault: Some(why.to_owned()), ..GridCell::default() }

@@ -1,8 +1,8 @@
 //! Sets of units: one bit for each position in tree order.
 //!
 //! A set takes memory only for the range that it covers, because most sets are the leaves of one
-//! unit among thousands. A set that always begins at position 0, such as that of the crate
-//! `fixedbitset`, copies and merges the leaves of one of 63 provinces three times as slowly.
+//! unit among thousands. With sets that always begin at position 0, such as those of the crate
+//! `fixedbitset`, copying and merging the leaves of one of 63 provinces takes three times as long.
 
 use super::position::{UnitPosition, UnitRange};
 

@@ -175,7 +175,7 @@ pub struct RollingValue {
     pub coverage: Option<f64>,
 }
 
-/// A point of a series while it is computed: each number is computed when it is asked for.
+/// A point of a series while it is computed: each number is computed when it is requested.
 pub struct PointComputation<'s, 'a> {
     series: &'s MeasureSeries<'a>,
     period: Period,
@@ -307,7 +307,7 @@ pub struct MeasureSeries<'a> {
     states: OnceCell<Vec<Option<MonthState>>>,
     /// With the units of today: this unit does not exist today, so all its values are null.
     left_out: bool,
-    /// Whether a figure that the program requires may not apply to a unit.
+    /// Whether there may be units to which a figure that the program requires does not apply.
     may_not_apply: bool,
 }
 
@@ -335,8 +335,8 @@ impl<'a> MeasureSeries<'a> {
         }
     }
 
-    /// The same series for a question that compares no period with the year before: with the
-    /// months from the one before the period `from`. Earlier ones are computed one by one.
+    /// The same series for a query that compares no period with the year before. It prepares the
+    /// months from the one before the period `from`; earlier months are computed one by one.
     #[must_use]
     pub fn without_year_before(self, from: Period) -> Self {
         let first = from.previous().unwrap_or(from).first();
@@ -439,8 +439,8 @@ impl<'a> MeasureSeries<'a> {
         }
     }
 
-    /// The months of a span, if they are among those computed at first. Those are months by
-    /// themselves: `prev()` reads the month before each.
+    /// The months of a span, if they are among those computed at first. These are computed as
+    /// single months, so `prev()` reads the month before each.
     fn known_months(&self, span: MonthSpan) -> Option<&[Option<MonthState>]> {
         if self.program.has_previous() && !(span.is_month() && span.has_prior()) {
             return None;
@@ -449,7 +449,7 @@ impl<'a> MeasureSeries<'a> {
         self.states().get(place..place + span.months().len())
     }
 
-    /// The state of a month of a span.
+    /// The state of a month in a span.
     fn state(&self, span: MonthSpan, month: Month) -> Option<MonthState> {
         self.source.state(self.program, self.unit, month, PriorMonths::in_span(month, span))
     }
@@ -845,7 +845,7 @@ impl<'a> MeasureSeries<'a> {
         Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))
     }
 
-    /// Why there is no year to date, whatever the figures are.
+    /// Why there is no year to date, regardless of the figures.
     fn year_to_date_obstacle(&self) -> Option<UnavailableReason> {
         if self.program.is_average() || self.accumulating.iter().any(|accumulates| !accumulates) {
             return Some(UnavailableReason::NotApplicable);

@@ -10,9 +10,9 @@
 //! A clone shares columns, blocks and the map with the original and costs one reference count per
 //! column. A change copies only the blocks that it touches, and only while a clone holds them.
 //!
-//! What later revisions replaced is kept aside, the newest [`MAX_REPLACED`] figures of it. So the
-//! figures of an earlier revision are those of today, with what was replaced since put back and
-//! what came since taken out ([`Cube::rewound`]).
+//! The cube also keeps the newest [`MAX_REPLACED`] figures that revisions have replaced. From these
+//! and the current figures it makes the figures of an earlier revision: it puts back the figures
+//! that were replaced since, and removes those first recorded since ([`Cube::rewound`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -276,8 +276,8 @@ impl FigureBlock {
         stamps.filter(|(_, stamp)| **stamp > revision).map(|(place, _)| place).collect()
     }
 
-    /// The same content in the years in which figures were recorded or withdrawn, as a block has
-    /// that never had others; `None` without any.
+    /// The block with only the years in which figures were recorded or withdrawn, as if it had
+    /// never had other years; `None` without such a year.
     fn without_empty_years(self) -> Option<Self> {
         let months = || (0..self.months).filter(|month| self.is_used(*month));
         let (first, last) = (months().next()?, months().next_back()?);
@@ -360,7 +360,7 @@ struct ReplacedRate {
 struct ReplacedFigures {
     figures: Vector<ReplacedFigure>,
     rates: Vector<ReplacedRate>,
-    /// The newest revision of which something that it replaced is not kept any more.
+    /// The newest revision of which a replaced figure is no longer kept.
     forgotten: u32,
 }
 
@@ -489,7 +489,7 @@ pub struct CubeEntry {
     pub unit: UnitPosition,
     /// The month.
     pub month: Month,
-    /// What it says, with its digits as written; `None` for a withdrawal.
+    /// The number or `n/a`, with its digits as written; `None` for a withdrawal.
     pub written: Option<Statement>,
 }
 
@@ -811,7 +811,7 @@ impl Cube {
     }
 
     /// The figures as they were right after an earlier revision, when there were `measures`
-    /// measures, and the places that differ. `None` when too much was replaced since.
+    /// measures, and the places that differ. `None` when too many figures were replaced since.
     ///
     /// Decimals and positions are those of this cube.
     #[must_use]
@@ -1017,7 +1017,7 @@ impl<'a> CubeView<'a> {
         }
     }
 
-    /// Whether any figure of an indicator's measure may not apply to its unit.
+    /// Whether there may be a figure of an indicator's measure that does not apply to its unit.
     #[must_use]
     pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
         self.cube.has_not_applicable(measure)

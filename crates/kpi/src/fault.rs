@@ -36,7 +36,8 @@ impl Fault {
         }
     }
 
-    /// A JSON value of another shape than expected; the place in the error is below `pointer`.
+    /// The error of a JSON value that does not have the expected shape; its place is below
+    /// `pointer`.
     #[must_use]
     pub fn of_shape(pointer: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
         let place = error.path().to_string().replace(['.', '['], "/").replace(']', "");
@@ -53,7 +54,7 @@ impl Fault {
     }
 }
 
-/// What serde says about a JSON value, without its words and without types of the program.
+/// The message of serde about a JSON value, in plain words and without types of the program.
 fn plain_shape(detail: &str) -> String {
     // A value with its own reader says itself what is wrong, with a place that the pointer has too.
     let detail = detail.split(" at line ").next().unwrap_or(detail);

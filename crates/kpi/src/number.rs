@@ -32,9 +32,9 @@ pub fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { float_of(part) / float_of(whole) }
 }
 
-/// The sum of two doubles; 0 when they cancel but for what rounding left of them, so that a
-/// difference that is 0 in decimals is 0 as a divisor and as an earlier value too. Whole numbers
-/// are exact, so their sum is taken as it is.
+/// The sum of two doubles; 0 if only a rounding error is left of them. So a difference that is 0 in
+/// decimals is also 0 as a divisor and as an earlier value. Sums of whole numbers are exact and are
+/// not changed.
 #[must_use]
 pub fn cancelling_sum(x: f64, y: f64) -> f64 {
     const ROUNDING: f64 = 4.0 * f64::EPSILON;
@@ -124,7 +124,7 @@ pub fn rounded(value: f64) -> Option<f64> {
     shown.is_finite().then_some(if shown == 0.0 { 0.0 } else { shown })
 }
 
-/// What a figure says: a number, or that it makes no sense for its unit
+/// The content of a figure: a number, or the statement that the figure makes no sense for its unit
 /// (docs/specification.md#figures-that-do-not-apply).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Statement {

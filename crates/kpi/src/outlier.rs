@@ -10,9 +10,9 @@ use crate::period::Month;
 pub const THRESHOLD: f64 = 3.5;
 /// The fewest figures with which a comparison is made.
 const LEAST_HISTORY: usize = 6;
-/// The fewest other years of a month with which it is compared as a season.
+/// The fewest other years with which a month is compared by season.
 const LEAST_YEARS: usize = 2;
-/// The fewest of them in which one wrong figure does not move the median far.
+/// The fewest other years for which one wrong figure does not move the median far.
 const FIRM_YEARS: usize = 3;
 /// The number of months that [`OutlierMethod::Before`] looks back.
 const MONTHS_BEFORE: i32 = 36;
@@ -106,7 +106,7 @@ pub struct OutlierScore {
     /// The figure to expect: the centre of the others; for a stock the level of the month before
     /// plus the centre of the other changes.
     pub expected: f64,
-    /// How many times the spread the figure is above or below that.
+    /// The distance from the expected figure, as a multiple of the spread; negative below it.
     pub score: f64,
     /// The number of figures (for a stock, changes) that it was compared with.
     pub months: usize,
@@ -199,7 +199,8 @@ impl<'a> FigureHistory<'a> {
     }
 
     /// By season or by the whole history. Where only two other years are known, one wrong figure
-    /// puts the others of its month into doubt, unless they are also far from the whole history.
+    /// makes the other figures of its month look unusual; so these must also be far from the whole
+    /// history.
     fn either(&self, place: usize, figure: &ComparedFigure) -> Option<OutlierScore> {
         let seasonal = self.seasonal(place, figure);
         if seasonal.is_some_and(|seasonal| seasonal.months >= FIRM_YEARS) {
@@ -311,7 +312,7 @@ impl<'a> FigureHistory<'a> {
         (spread > 0.0).then_some(OutlierScore { with, expected: before + centre, score, months })
     }
 
-    /// Of a stock the level of the month before, to which a change adds; otherwise 0.
+    /// For a stock the level of the month before, to which the change is added; otherwise 0.
     fn level_before(&self, month: Month) -> f64 {
         if self.kind != IndicatorKind::Stock {
             return 0.0;
@@ -372,7 +373,7 @@ fn median(mut numbers: Vec<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Figures from January 2020 on, month by month.
+    /// Figures from January 2020, month by month.
     fn monthly(values: &[i64]) -> Vec<(Month, i64)> {
         let january = Month::new(2020, 1).unwrap();
         let months = (0..).map(|n| january.plus(n));

@@ -15,7 +15,7 @@
 //! | `{unit}` | a unit, by its name |
 //! | `{end}` | the end of the clause |
 //! | `<new>` | one of the words of that vocabulary entry of the catalogue |
-//! | `:` `,` `/` `-` `\(` `\)` | themselves |
+//! | `:` `,` `/` `-` `;` `%` `+` `\(` `\)` | themselves |
 
 use std::collections::BTreeMap;
 

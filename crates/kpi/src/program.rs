@@ -65,7 +65,7 @@ impl OwnValuePlan {
         self.not_applicable.get(from..to).unwrap_or_default()
     }
 
-    /// Whether figures of a unit may not apply to it.
+    /// Whether there may be units to which the figures do not apply.
     pub(super) fn may_not_apply(&self, view: &CubeView<'_>) -> bool {
         !self.not_applicable.is_empty()
             || self.stated.is_some_and(|measure| view.has_not_applicable(measure))
@@ -387,7 +387,7 @@ impl Program {
         self.operands.iter().flat_map(Operand::required).collect()
     }
 
-    /// Whether a figure that it requires may not apply to a unit.
+    /// Whether there may be units to which a figure that it requires does not apply.
     pub(super) fn may_not_apply(&self, view: &CubeView<'_>) -> bool {
         self.required().iter().any(|figure| figure.own.may_not_apply(view))
     }

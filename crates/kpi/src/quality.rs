@@ -1,6 +1,6 @@
-//! Figures that stay the same for long, and stocks that their flows do not explain. Such a figure
-//! may be right; it deserves a check. [`crate::outlier`] finds figures far from the history of
-//! their unit.
+//! Figures that stay the same for a long time, and stocks that their flows do not explain. Such a
+//! figure may be right; it deserves a check. [`crate::outlier`] finds figures far from the history
+//! of their unit.
 
 /// The number of months for which a flow or average, and for which a stock, must have the same
 /// value to be listed. Stocks often stay the same.

@@ -16,7 +16,7 @@ const MAX_RULE: usize = 200;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemarkSubject {
-    /// A finding: its figures were checked, and why they stand.
+    /// A finding: its figures were checked; the text says why they are right.
     Finding,
     /// A closed month: why it should be reopened for the unit.
     Reopening,

@@ -1,12 +1,13 @@
-//! Kept roll-ups: the sums over the leaves below each unit that has units below it, made at the
-//! first question and forgotten when a figure below changes, so that a province costs what a unit
-//! costs.
+//! Cached roll-ups: the sums over the leaves below each unit that has units below it. They are
+//! computed at the first query and dropped when a figure below changes, so that a query for a
+//! province takes as long as one for a single unit.
 //!
-//! They belong to one forest and one cube. The writer forgets what a figure changes
-//! ([`RollUps::forget`]) before readers see the figure, and begins anew with other units or other
-//! decimals. A clone shares everything with the original: what a reader of an earlier state
-//! computes is kept for later states too, as long as no figure below has changed. Readers never
-//! wait for each other; two that compute the same sums at once get the same.
+//! They belong to one forest and one cube. The writer drops the sums that a figure changes
+//! ([`RollUps::forget`]) before readers see the figure, and begins with an empty cache when units
+//! or decimals change. A clone shares everything with the original: sums that a reader of an
+//! earlier state computes are kept for later states too, as long as no figure below has changed.
+//! Readers never wait for each other; two readers that compute the same sums at the same time get
+//! equal results.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,7 +19,7 @@ use super::cube::{Cube, MeasureId};
 use super::period::Month;
 use super::unit::{Unit, UnitForest, UnitPosition};
 
-/// Most bytes that kept roll-ups take; what exceeds them is computed for each question.
+/// Most bytes of cached roll-ups; sums beyond this limit are computed for each query.
 const MAX_BYTES: usize = 16 << 20;
 /// Months of a year.
 const MONTHS: usize = 12;
@@ -62,7 +63,7 @@ pub struct RollUps {
     bytes: Arc<AtomicUsize>,
 }
 
-/// Bytes that are taken of [`MAX_BYTES`], until they are dropped.
+/// Bytes taken from [`MAX_BYTES`]; dropping this gives them back.
 #[derive(Debug)]
 struct TakenBytes {
     bytes: usize,
@@ -257,8 +258,8 @@ impl RollUpQuestion<'_> {
         months
     }
 
-    /// Notes the covered leaves of the months in which some are covered, but not all. Neighbouring
-    /// months with the same leaves share them.
+    /// Records the covered leaves of the months in which some, but not all, are covered.
+    /// Neighbouring months with the same leaves share them.
     fn note_covers(
         &self,
         children: &[ChildSums],

@@ -105,7 +105,7 @@ pub struct TargetIndex {
 impl TargetIndex {
     /// Joins the targets of the catalogue with those set beside it. A target set beside the
     /// catalogue replaces the catalogue's target with the same code and comes before its other
-    /// targets at the same unit. Among equals the target that began last comes first.
+    /// targets at the same unit. Of several such targets, the one that began last comes first.
     #[must_use]
     pub fn new(of_catalogue: &[Target], given: Vec<Target>) -> Self {
         let replaced = |target: &&Target| given.iter().all(|other| other.code != target.code);

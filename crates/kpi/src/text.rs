@@ -24,13 +24,14 @@ pub fn is_hidden(c: char) -> bool {
         || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
-/// Whether a text shows nothing: it is empty or has only blanks and invisible characters.
+/// Whether a text has no visible character: it is empty or has only blanks and invisible
+/// characters.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_hidden(c))
 }
 
-/// The text, or `None` when it shows nothing.
+/// The text, or `None` when it has no visible character.
 #[must_use]
 pub fn none_if_blank(text: Option<String>) -> Option<String> {
     text.filter(|text| !is_blank(text))

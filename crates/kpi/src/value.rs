@@ -90,10 +90,10 @@ pub struct Contribution {
     amount: f64,
     unit: UnitPosition,
     month: Month,
-    /// Where only a share of the unit's figure is meant: the later unit that has the share.
+    /// If the contribution is only a share of the unit's figure: the later unit that has the share.
     share_of: Option<UnitPosition>,
-    /// The leaves to which the figure does not apply, if there are any. It is not theirs, even
-    /// where it is stated above them.
+    /// The leaves to which the figure does not apply, if there are any. It does not belong to them,
+    /// even where it is stated above them.
     left_out: Option<Rc<BitSet>>,
 }
 
@@ -112,7 +112,7 @@ impl Contribution {
     }
 }
 
-/// What is known of a unit's own value.
+/// The own value of a unit, or the reason why there is no such value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum OwnState {
     /// The value in units of the last decimal, and whether it was summed from members.
@@ -123,7 +123,7 @@ enum OwnState {
     Missing,
 }
 
-/// Whether something is available at a unit, seen for the whole unit and not child by child.
+/// Whether something is available at a unit as a whole, not child by child.
 enum Availability<T> {
     /// Available, with coverage 1.
     Whole(T),
@@ -181,7 +181,7 @@ pub struct ValueSource<'a> {
     pub view: CubeView<'a>,
     /// In which units values are given.
     pub geography: Geography,
-    /// Roll-ups of these figures over these units that are kept, if there are any.
+    /// The cached roll-ups of these figures over these units, if there are any.
     kept: Option<&'a RollUps>,
 }
 
@@ -192,7 +192,8 @@ impl<'a> ValueSource<'a> {
         Self { units, view, geography: Geography::AsReported, kept: None }
     }
 
-    /// The same with the kept roll-ups of exactly these units and the cube of this view.
+    /// The same with cached roll-ups, which must be those of exactly these units and of the cube of
+    /// this view.
     #[must_use]
     pub fn with_roll_ups(self, kept: &'a RollUps) -> Self {
         Self { kept: Some(kept), ..self }
@@ -1089,7 +1090,7 @@ impl<'a> ValueSource<'a> {
         (0..).map(|n| state(first.plus(n))).take(count).collect()
     }
 
-    /// The value of a figure at a unit with units below it, from sums that are kept.
+    /// The value of a figure at a unit with units below it, from cached sums.
     fn roll_up_kept(
         &self,
         kept: &RollUps,

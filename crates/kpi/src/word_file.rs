@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 /// Parses a file of words that is compiled in.
 ///
 /// # Panics
-/// When the file is not as `T` expects it. Every user of this function has a test that reads its
-/// file, so no program with such a file passes the tests.
+/// When the file does not have the form of `T`. Every module that uses this function has a test
+/// that reads its file, so no program with such a file passes the tests.
 #[must_use]
 #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
 pub fn read<T: DeserializeOwned>(text: &str) -> T {

@@ -143,7 +143,7 @@ impl StoreError {
         self.to_string()
     }
 
-    /// Figures of a later revision than `head` keep the next one from being written.
+    /// Figures of a later revision than `head` prevent the next revision from being written.
     #[must_use]
     pub fn next_is_taken(head: RevisionNumber) -> Self {
         Self::Unsound(format!(

@@ -204,7 +204,7 @@ impl Store {
         ask!(self, newest)
     }
 
-    /// Whether figures after the revision `head` keep the next one from being written.
+    /// Whether figures of a revision after `head` prevent the next revision from being written.
     pub fn next_is_taken(&self, head: RevisionNumber) -> Result<bool, StoreError> {
         ask!(self, next_is_taken, head)
     }
@@ -392,8 +392,8 @@ impl Store {
         ask_at_length!(self, commits, span)
     }
 
-    /// What revisions wrote besides figures; of the units and declarations at most `most_codes`
-    /// codes each.
+    /// What revisions wrote besides figures, with at most `most_codes` codes of units, and as many
+    /// of declarations.
     pub fn revision_contents(
         &self,
         span: RevisionSpan,
@@ -545,8 +545,8 @@ impl Store {
         ask_at_length!(self, gapless_head)
     }
 
-    /// What is wrong with the triggers that keep the ledger as it was written, one clause each: one
-    /// is missing, changed, disabled, or of another program. None in a sound ledger.
+    /// What is wrong with the triggers that protect the ledger from changes, one clause for each
+    /// trigger that is missing, changed, disabled, or of another program. None in a sound ledger.
     pub fn trigger_differences(&self) -> Result<Vec<String>, StoreError> {
         call!(self, trigger_differences)
     }
@@ -648,9 +648,9 @@ impl Store {
         call!(self, record, expected, date)
     }
 
-    /// Calls `look` under the ledger's lock, when every revision with an earlier date is visible,
-    /// with the time and the newest revision. Later revisions are dated at that time or later, as
-    /// long as the clock does not go back.
+    /// Calls `look` with the time and the newest revision, under the ledger's lock, so that every
+    /// revision with an earlier date is visible. Later revisions are dated at that time or later,
+    /// as long as the clock does not go back.
     pub fn settled<T>(
         &self,
         look: impl FnOnce(Option<TimestampMicros>, LedgerHead) -> T,

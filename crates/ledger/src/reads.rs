@@ -50,9 +50,9 @@ const STRAYS_A_TABLE: i64 = 100;
 const WINDOW_FIGURES: i64 = 32_768;
 const WINDOW_REVISIONS: i64 = 256;
 
-/// The condition that a figure comes after a key. A row value, because both SQLite and PostgreSQL
-/// turn it into one search of the primary key, but not the equivalent with AND and OR. A macro,
-/// because the type of the expression is too long to be written.
+/// The condition that a figure comes after a key. It is a row value, because both SQLite and
+/// PostgreSQL turn a row value into one search of the primary key, but not the equivalent condition
+/// with AND and OR. It is a macro, because the type of the expression is too long to be written.
 macro_rules! behind {
     ($key:expr) => {
         sql::<Bool>(

@@ -291,13 +291,13 @@ pub struct SessionRow {
     pub last_used_at: TimestampMicros,
 }
 
-/// What somebody has entered or uploaded and not sent yet; not part of the ledger.
+/// A draft: what a person has entered or uploaded but not sent yet. Not part of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = drafts, treat_none_as_default_value = false)]
 pub struct DraftRow {
     /// The person that it belongs to, as in the origin of revisions.
     pub holder: String,
-    /// What it is a draft of.
+    /// The form or file that it is a draft of.
     pub code: String,
     /// When it was saved.
     pub saved_at: TimestampMicros,
@@ -328,7 +328,7 @@ pub enum PageChange {
         /// Its code.
         code: String,
     },
-    /// Deletes what is too old.
+    /// Deletes sessions and drafts that are too old.
     Purge {
         /// Sessions that were last used before.
         unused_since: TimestampMicros,

@@ -1,6 +1,6 @@
-//! The triggers that keep a ledger as it was written: those of a database beside those that its
-//! migrations make. A trigger that was dropped lets rows through that no revision covers; one that
-//! was added can change what is written.
+//! The triggers that protect a ledger from changes. The triggers of a database are compared with
+//! those that its migrations create. A trigger that was dropped lets rows through that no revision
+//! covers; one that was added can change what is written.
 
 use std::collections::BTreeMap;
 

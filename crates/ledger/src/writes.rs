@@ -27,7 +27,7 @@ use super::{Db, reads};
 /// Measured with 50,000 figures in a transaction (release, SQLite, rows a second): arrays of 16 and
 /// more 850,000 to 950,000, arrays of 8 710,000, single rows 370,000, `Vec`s of 10 270,000 and of
 /// 500 530,000. The length of an array is part of its type, so diesel keeps its statement prepared;
-/// the statement of a `Vec` is written and parsed each time. Larger arrays bring nothing.
+/// the statement of a `Vec` is written and parsed each time. Larger arrays are no faster.
 const ROWS: usize = 32;
 const FEW_ROWS: usize = 4;
 /// Measures that are looked up in one statement; SQLite accepts at most 32,766 parameters.
@@ -225,7 +225,7 @@ pub fn change_pages(db: &mut Db, change: &PageChange) -> QueryResult<()> {
     Ok(())
 }
 
-/// Saves a draft. The oldest ones of its holder make room for it.
+/// Saves a draft. If its holder then has too many, the oldest are deleted.
 fn save_draft(db: &mut Db, row: &DraftRow) -> QueryResult<()> {
     diesel::delete(drafts::table.find((&row.holder, &row.code))).execute(db)?;
     let of_holder = drafts::table.filter(drafts::holder.eq(&row.holder));

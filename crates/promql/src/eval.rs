@@ -34,7 +34,7 @@ pub type SampledSeries = (Arc<LabelSet>, Vec<(i64, f64)>);
 /// Evaluates a query at one time.
 ///
 /// # Errors
-/// Series cannot be matched, a limit is exceeded, or the time is up.
+/// Series cannot be matched, or a limit or the time limit is exceeded.
 pub fn evaluate_instant<S: SeriesSource>(
     plan: &QueryPlan,
     series: &[Vec<S>],

@@ -1,10 +1,10 @@
 //! PromQL over the figures: those parts of the language that dashboards and alerts on monthly
 //! figures need.
 //!
-//! A value holds from the first instant of its month (00:00 UTC) to that of the next; a missing
-//! month is a gap. A range contains one sample for each month, at its first instant; both edges are
-//! included as in Prometheus 2.42. `delta` is the last sample minus the first, without
-//! extrapolation.
+//! A value applies from the first instant of its month (00:00 UTC) to the first instant of the
+//! next; a missing month is a gap. A range contains one sample for each month, at its first
+//! instant; both edges are included as in Prometheus 2.42. `delta` is the last sample minus the
+//! first, without extrapolation.
 //!
 //! A query passes these stages: its text is checked (`query_text`) and parsed, all names are
 //! resolved (`plan`), and the plan is evaluated at each time (`eval`) with the operators of

@@ -1,5 +1,5 @@
-//! Turns a parsed query into a plan: all selectors in one list, all names resolved. What is not
-//! supported is refused by its name.
+//! Turns a parsed query into a plan: all selectors in one list, all names resolved. Anything that
+//! is not supported is refused with an error that names it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -100,7 +100,7 @@ fn begin_page(
     text.member("next_cursor", &next_cursor);
 }
 
-/// Opens an object and writes what a series says of itself.
+/// Opens an object and writes the fields of a series.
 fn write_head(series: &SeriesView, text: &mut JsonBuffer) {
     text.ready("{");
     text.member("measure", &series.measure);

@@ -23,9 +23,9 @@ pub struct LoadOutcome {
 }
 
 /// Writes an archive to a ledger that is empty, or that contains the first part of the same archive
-/// because loading was interrupted. The whole archive is read and validated first, so nothing of a
-/// faulty one is recorded. `progress` receives the number of revisions checked and written, and the
-/// total.
+/// because loading was interrupted. The whole archive is read and validated first, so that nothing
+/// of a faulty archive is recorded. `progress` receives the number of revisions checked and
+/// written, and the total.
 ///
 /// # Errors
 /// [`Error::Malformed`] for a faulty archive, [`Error::Conflict`] when the ledger has other

@@ -186,7 +186,7 @@ ledger_table! {
 }
 
 table! {
-    /// The first response to a request with an `Idempotency-IdempotencyKeyRecord`.
+    /// The first response to a request with an `Idempotency-Key`.
     IdempotencyKeyRecord in "idempotency_keys.csv":
     /// The owner of the key.
     holder: String,

@@ -30,7 +30,7 @@ use ledger::{
 const STRETCH: i64 = 8;
 /// Bytes of a table that are kept in memory before a temporary file is used.
 const IN_MEMORY: usize = 1 << 20;
-/// Attempts to read idempotency keys and newest revision at a point in time at which both match.
+/// Attempts to read the idempotency keys and the newest revision at one point in time.
 const ATTEMPTS: usize = 20;
 
 /// Writes the whole ledger as it is at the start; `progress` receives the number of revisions done,

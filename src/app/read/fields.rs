@@ -139,7 +139,7 @@ fields! {
     TargetCode "target_code",
     /// How much of it is reached.
     Attainment "attainment",
-    /// The value compared with it.
+    /// How the value compares with the target.
     Status "status",
     /// Whether that may still change.
     Provisional "provisional",
@@ -150,7 +150,7 @@ fields! {
 }
 
 impl Field {
-    /// The field that a number brings: why it is null.
+    /// The field that follows a number: the reason why it is null.
     fn reason(self) -> Option<Self> {
         let is_reason = |field: &Self| {
             field.name().strip_suffix("_reason").is_some_and(|number| number == self.name())
@@ -253,7 +253,7 @@ const POINT: FieldSet = FieldSet::of(&[
 const ROLLING: FieldSet =
     FieldSet::of(&[Field::Rolling, Field::RollingReason, Field::RollingCoverage]);
 
-/// The comparisons of a point, which it only has when they are named.
+/// The comparisons of a point, which it has only when the query names them.
 const COMPARISONS: FieldSet = FieldSet::of(&[
     Field::Previous,
     Field::PreviousReason,
@@ -267,7 +267,7 @@ const COMPARISONS: FieldSet = FieldSet::of(&[
 ])
 .union(ROLLING);
 
-/// The fields that a row only has when they are named.
+/// The fields that a row has only when the query names them.
 const ON_REQUEST: FieldSet = COMPARISONS.union(FieldChoice::NAMES);
 
 /// The target of a row and how far it is reached.
@@ -318,7 +318,7 @@ impl FieldChoice {
         always: FieldSet::of(&[Field::Measure]),
     };
 
-    /// What every series says of itself; naming it changes nothing.
+    /// The fields that every series has; naming them has no effect.
     const SERIES_HEAD: FieldSet =
         FieldSet::of(&[Field::Measure, Field::Unit, Field::UnitOfMeasure, Field::Step]);
 
@@ -369,7 +369,7 @@ impl FieldChoice {
         if faults.is_empty() { Ok(named) } else { Err(faults) }
     }
 
-    /// The fields of a response in which these are named: a number brings its reason.
+    /// The fields of a response to a query that names these: each number is followed by its reason.
     #[must_use]
     pub fn complete(&self, named: FieldSet) -> FieldSet {
         named.iter().filter_map(Field::reason).fold(named.union(self.always), FieldSet::with)

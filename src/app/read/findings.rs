@@ -55,7 +55,7 @@ impl FindingView {
     }
 }
 
-/// The code of the remark that answers a figure somebody should look at.
+/// The code of the remark that answers a finding or an unusual figure.
 #[must_use]
 pub fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> String {
     let digest = Sha256::digest(format!("{rule}\n{measure}\n{unit}\n{period}"));
@@ -63,7 +63,7 @@ pub fn remark_code(rule: &str, measure: &str, unit: &str, period: &str) -> Strin
     format!("finding.{short}")
 }
 
-/// The answer to a figure somebody should look at, as long as its two numbers are the same.
+/// The answer to a finding or an unusual figure, as long as its two numbers are the same.
 #[must_use]
 pub fn answer_to<'s>(
     state: &'s State,

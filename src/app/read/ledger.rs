@@ -251,8 +251,8 @@ const STRETCH: i64 = 16;
 /// Verifies a whole ledger: revision numbers without gaps, times that never decrease, the hash
 /// chain, rows of any table that no hash covers, the triggers, the counts of each submission, the
 /// lists of touched units, and the cube rebuilt from the figures. `once` is a hash that the ledger
-/// had earlier, or the beginning of one, in small letters; it must still be in the chain; without
-/// it, a chain that was rewritten whole or truncated cannot be detected.
+/// had earlier, or the beginning of one, in lower case, and that must still be in the chain.
+/// Without it, a chain that was rewritten whole or truncated cannot be detected.
 ///
 /// # Errors
 /// Those of the store. What is wrong with the ledger is in the result.

@@ -23,7 +23,7 @@ pub const MAX_UNITS: usize = 300;
 const MOVES: usize = 5;
 /// Most units that are named for a change.
 const CAUSES: usize = 2;
-/// A change is named when it is at least this many times the usual one.
+/// A change is named when it is at least this many times as large as the usual change.
 const NOTABLE: f64 = 1.5;
 /// A usual change is known from at least this many changes.
 const FEWEST: usize = 4;
@@ -43,9 +43,9 @@ pub struct UnitOverview {
     pub units_left_out: usize,
     /// The kpis of the table.
     pub kpis: Vec<String>,
-    /// The changes that are large for what is usual.
+    /// The changes that are unusually large.
     pub moves: Vec<NotableMove>,
-    /// How much of what was expected is there.
+    /// The counts of expected and reported figures.
     pub reporting: ReportingTally,
     /// The reports that are late or not complete.
     pub late: Vec<ReportProgressView>,
@@ -70,12 +70,12 @@ pub struct UnitStanding {
     pub is_overdue: bool,
 }
 
-/// A change that is large for what is usual.
+/// A change that is unusually large.
 #[derive(Clone, Debug)]
 pub struct NotableMove {
     /// The row of the scorecard.
     pub row: usize,
-    /// How many times the usual change it is.
+    /// Its size, as a multiple of the usual change.
     pub times: f64,
     /// The units with the largest part in it: code and change.
     pub causes: Vec<(String, f64)>,
@@ -202,7 +202,7 @@ impl Snapshot {
         Ok((rows, left_out))
     }
 
-    /// The child of a unit that another unit is, or is below.
+    /// The child of a unit that is the unit with the code `below` or is above it.
     fn child_above(&self, unit: UnitPosition, below: &str) -> Option<&str> {
         let units = &self.state().units;
         let below = units.position(below)?;
@@ -231,7 +231,7 @@ impl Snapshot {
             .rows)
     }
 
-    /// The changes since the month before that are large for what is usual for the measure.
+    /// The changes since the month before that are unusually large for the measure.
     fn notable_moves(
         &self,
         unit: UnitPosition,
@@ -292,7 +292,8 @@ fn worse(known: Option<ReportStatus>, other: ReportStatus) -> ReportStatus {
     known.filter(|known| rank(*known) >= rank(other)).unwrap_or(other)
 }
 
-/// How bad a unit stands: kpis behind, kpis close, and what is lacking to the targets.
+/// How far a unit is from its targets: the number of kpis behind, the number of kpis close, and the
+/// sum of what the attainments lack to 100 %.
 fn badness(row: &UnitStanding) -> (usize, usize, f64) {
     let of = |status: TargetStatus| {
         row.cells.iter().flatten().filter(|cell| cell.status == Some(status)).count()

@@ -448,7 +448,7 @@ fn number_or_reason<R>(result: Result<f64, R>) -> (Option<Rounded>, Option<R>) {
     }
 }
 
-/// The operands with their values; one that a formula names more than once is listed once.
+/// The operands with their values; an operand that a formula names more than once is listed once.
 fn operand_values(names: &[Arc<str>], values: &[f64]) -> OperandValues {
     let mut found = OperandValues::default();
     for (name, value) in names.iter().zip(values) {
@@ -545,7 +545,8 @@ impl<'a> PreparedSeries<'a> {
         Some(self.text_of(state.catalogue.label(self.measure), &self.measure.to_string()))
     }
 
-    /// A name in the language of the response; where it is missing in the other one, or the code.
+    /// A name in the language of the response; if it is missing, the name in the other language,
+    /// otherwise the code.
     fn text_of(&self, name: LocalizedName, code: &str) -> String {
         let LocalizedName { vi, en } = name;
         let names = if self.fields.in_vietnamese { [vi, en] } else { [en, vi] };

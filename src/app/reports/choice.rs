@@ -1,4 +1,4 @@
-//! What a person decides about the numbers of a report before it is recorded.
+//! The choice that a person makes among the numbers of a report before it is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use kpi::observation::FoundObservation;
 use kpi::period::Month;
 use kpi::vietnamese::numbers::find_tokens;
 
-/// The name of the pattern of figures that a person has chosen herself.
+/// The name of the pattern of figures that a person has chosen by hand.
 pub const BY_HAND: &str = "by_hand";
 
 /// The choice. Places count characters of the text, up to the first digit of the number.
@@ -26,8 +26,9 @@ pub struct ReportChoice {
 }
 
 impl ReadReport {
-    /// The report with the figures that a person has chosen. What is left out stays in the stored
-    /// report as a figure that was not accepted; what is given by hand is stored as such.
+    /// The report with the figures that a person has chosen. Figures that are left out stay in the
+    /// stored report as not accepted; figures given by hand are stored with the pattern
+    /// [`BY_HAND`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a place at which no number begins, or a number that cannot be read.

@@ -12,7 +12,7 @@ use kpi::unit::UnitPosition;
 /// The code of a note about the head of a report.
 const CONTRADICTS: &str = "contradicts_head";
 
-/// What the head says differently from the request. The request applies.
+/// Where the head differs from the request. The request applies.
 pub(super) fn notes(
     document: &Document,
     lexicon: &ReportLexicon,

@@ -21,7 +21,7 @@ pub(super) struct StoredReport {
     pub(super) sha256: String,
     pub(super) figures: Vec<StoredFigure>,
     pub(super) unclaimed: Vec<StoredUnclaimed>,
-    /// What the head says differently from the request.
+    /// Where the head differs from the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<StoredNote>,
     pub(super) text: String,

@@ -1,4 +1,5 @@
-//! What follows from the figures of a form: its checks, and the kpis that its rows are enough for.
+//! What is computed from the figures of a form: its checks, and the kpis for which its rows
+//! suffice.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use kpi::number::Decimal64;
 /// A check that a figure is part of.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FormCheck {
-    /// What has to be, in words.
+    /// The condition, in words.
     pub text: String,
     /// The condition, where the rows of the form are enough for it.
     pub condition: Option<RuleCondition>,
@@ -62,7 +63,7 @@ pub(super) fn rates(
     asked.filter_map(rate).collect()
 }
 
-/// The members for which a kpi says something: of a share of members each one alone.
+/// The members with which a kpi gives information: for a share of members, each member alone.
 fn asked_members(kpi: &Kpi) -> Vec<Members> {
     if !kpi.is_share_of_members() {
         return vec![Members::none()];

@@ -247,7 +247,8 @@ fn orphan_conflict(obstacles: Vec<Fault>) -> Error {
     }
 }
 
-/// Units to which figures are said not to apply, and which do not exist or have others below them.
+/// Units to which, according to the catalogue, figures do not apply, but which do not exist or have
+/// units below them.
 fn misplaced_not_applicable(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
     if state.units.is_empty() {
         // While an empty ledger is being filled, the units come after the catalogue
@@ -279,7 +280,7 @@ fn misplaced_not_applicable(state: &State, catalogue: &CatalogueDocument) -> Vec
     entries.filter_map(fault).collect()
 }
 
-/// Units that a catalogue names and that do not exist, or not as it needs them.
+/// Units that a catalogue names but that do not exist, or that are unsuitable.
 fn misplaced_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
     let of_targets = catalogue
         .targets

@@ -40,7 +40,7 @@ pub struct PreviewedKpi {
 
 impl App {
     /// Previews a submission for one of its units and months; `asked` are the indicators that the
-    /// person is asked for. Nothing is recorded.
+    /// form asks for. Nothing is recorded.
     ///
     /// # Errors
     /// As for [`App::dry_run`], and [`Error::NotFound`] for an unknown unit.
@@ -81,8 +81,8 @@ impl App {
     }
 }
 
-/// The kpis that follow from the indicators that are asked for, and those of which the unit has a
-/// value in the month or in the month before.
+/// The kpis that follow from the requested indicators, and those of which the unit has a value in
+/// the month or in the month before.
 fn kpis(
     state: &State,
     overlay: Option<&Overlay>,

@@ -36,8 +36,9 @@ use ledger::{AppendOutcome, Commit, RevisionId, Store, StoreError, chain as hash
 const QUEUE: usize = 1_024;
 /// How often the ledger is checked for revisions of other processes.
 const POLL: Duration = Duration::from_millis(200);
-/// How long a commit is tried again because another process was faster each time. A number of
-/// attempts would not do: of two busy processes one can lose many short races in a row.
+/// How long a commit is tried again when another process was faster each time. The limit is a time
+/// and not a number of attempts, because of two busy processes one can lose many short races in a
+/// row.
 const RACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the writer asks the database, after the connection broke, whether a commit was
 /// recorded, and how often.

@@ -66,7 +66,7 @@ struct CachedKeys {
     generation: u64,
     /// The newest revision that changed keys.
     revision: RevisionNumber,
-    /// All revisions up to this one have been checked.
+    /// The revision up to which all revisions have been checked.
     reached: RevisionNumber,
     keys: Arc<BTreeMap<String, (KeyDocument, chain::Hash)>>,
 }
@@ -230,8 +230,8 @@ impl ApiKeyCache {
         self.known.read().revision
     }
 
-    /// What is suspicious about the key secret, if anything: the keys have codes and this instance
-    /// has no secret, or none of the codes fits it.
+    /// A sign that the key secret is wrong, if there is one: the keys have HMACs but this instance
+    /// has no secret, or none of the HMACs matches its secret.
     #[must_use]
     pub fn secret_warning(&self) -> Option<&'static str> {
         let known = self.known.read();

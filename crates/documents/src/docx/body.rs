@@ -13,9 +13,9 @@ use crate::{Document, DocumentError};
 #[derive(Default)]
 struct OpenParagraph {
     text: String,
-    /// The text as if all of it stood on the line.
+    /// The text as if no letter were raised or lowered.
     flat: String,
-    /// Whether any of its letters stands on the line.
+    /// Whether any of its letters is neither raised nor lowered.
     on_line: bool,
     /// Whether a struck-out text was left out after its last letter.
     gap: bool,

@@ -10,7 +10,7 @@ use crate::text::TextLevel;
 
 /// Most ancestors of a style that are followed.
 const ANCESTORS: usize = 20;
-/// Half points from which a text that is moved up or down is not on its line.
+/// Half points by which a text must be moved up or down to count as raised or lowered.
 const RAISED: i32 = 3;
 
 /// The properties of a style or a paragraph.
@@ -42,7 +42,7 @@ pub(super) struct ResolvedStyle {
     pub(super) heading: Option<u8>,
     pub(super) bold: bool,
     pub(super) hidden: bool,
-    /// Whether it is struck out; unknown where nothing says so.
+    /// Whether it is struck out; `None` if the file does not say.
     pub(super) struck: Option<bool>,
     pub(super) level: TextLevel,
     pub(super) list: Option<(usize, usize)>,

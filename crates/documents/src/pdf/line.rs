@@ -9,7 +9,7 @@ const SPACE: f64 = 0.17;
 const COLUMN: f64 = 1.6;
 /// Largest vertical distance of letters in one line, relative to the letter size.
 const LEVEL: f64 = 0.45;
-/// Size below which a letter does not show the base line, relative to the largest of its row.
+/// Size below which a letter is not used to find the base line, relative to the largest of its row.
 const SMALL: f64 = 0.85;
 /// Distance from the base line from which a letter is raised or lowered, relative to the letter
 /// size.
@@ -113,7 +113,7 @@ fn line(mut glyphs: Vec<Glyph>) -> Option<GlyphLine> {
     Some(GlyphLine { pieces, x, end, y, size, bold: bold * 10 >= letters * 9 })
 }
 
-/// The line on which most letters of a row stand.
+/// The line on which most letters of a row are.
 struct Baseline {
     y: f64,
     size: f64,

@@ -1,5 +1,5 @@
-//! What the library does not read of an Excel file: hidden rows and columns, the formats within the
-//! text of a cell, and whether the formulas were computed.
+//! Reads what the library leaves out of an Excel file: hidden rows and columns, the formats within
+//! the text of a cell, and whether the formulas were computed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader, Cursor, Read};
@@ -46,7 +46,7 @@ pub(super) struct WorkbookMarkup<'b> {
     /// The shared texts with formats of their parts, by their numbers.
     strings: HashMap<usize, Arc<FormattedText>>,
     /// Whether the program that wrote the file asks to compute its formulas when it is opened, so
-    /// that a result of 0 may be none.
+    /// that a stored result of 0 may be wrong.
     pub(super) uncomputed: bool,
 }
 

@@ -117,8 +117,8 @@ fn read_blocks(
 }
 
 /// Adds the only member of a dimension with one member, such as a mail domain. A report names it
-/// once and means it for all figures. Nothing is added when a figure of the indicator names a
-/// member of the dimension itself.
+/// once, for all figures. Nothing is added when a figure of the indicator names a member of the
+/// dimension itself.
 fn name_only_members(document: &Document, catalogue: &Catalogue, reading: &mut ReportExtract) {
     for indicator in &catalogue.document.indicators {
         for own in &indicator.dimensions {

@@ -51,7 +51,7 @@ type ClaimRank = (bool, bool, usize, std::cmp::Reverse<usize>);
 /// Why a figure is not certain, and its probable measure.
 type Uncertainty = Option<(SkipReason, Measure)>;
 
-/// A number to be decided, with its time.
+/// A number about which to decide, with its time.
 struct NumberCandidate<'d> {
     number: &'d TextNumber,
     when: TimeScope,
@@ -542,7 +542,7 @@ impl<'a> ReportParagraph<'a> {
         }
     }
 
-    /// Whether a sentence names one-stop offices of several tiers side by side.
+    /// Whether a sentence names one-stop offices of several tiers beside each other.
     fn stands_beside_another(&self, list: &ItemSequence) -> bool {
         let clauses = list.clauses();
         clauses.iter().any(|clause| self.is_office(list, &clause.range))
@@ -627,8 +627,8 @@ impl SentenceWork<'_> {
     }
 }
 
-/// Reduction of the confidence of a number that the text itself calls not exact, so that it is
-/// never among the certain ones.
+/// Reduction of the confidence of a number that the text itself marks as not exact, so that its
+/// confidence is always below 0.9.
 const APPROXIMATE_PENALTY: f64 = 0.15;
 
 fn confidence(gap: usize, claim: &FigureClaim, approximate: bool) -> f64 {

@@ -21,7 +21,7 @@ pub enum TimeScope {
     UntilNow,
     /// The year so far, or another period wider than the report's.
     Wider,
-    /// The same, said by an earlier sentence or heading: a level in it is its current value.
+    /// The same, given by an earlier sentence or heading; a level in it is the current one.
     WiderFrame,
     /// An earlier month, by the number of months before the report's.
     Before(i32),
@@ -186,7 +186,7 @@ fn time_at(
     }
 }
 
-/// Whether a time is that of the report, or does not exclude it.
+/// Whether a time is that of the report, or does not exclude the time of the report.
 fn is_own(when: TimeScope) -> bool {
     matches!(when, TimeScope::Now | TimeScope::UntilNow | TimeScope::Change)
 }

@@ -150,8 +150,8 @@ pub fn unit(
     }
 }
 
-/// The unit that the head names, if it is another one than that which the request gives. The
-/// letterhead also names the units above.
+/// The unit that the head names, if it differs from that of the request. The letterhead also names
+/// the units above.
 #[must_use]
 pub fn contradicting_unit(
     document: &Document,

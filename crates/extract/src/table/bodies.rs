@@ -1,4 +1,4 @@
-//! Bodies, departments and provinces that no unit of the service need have: "Công an tỉnh", "Ban
+//! Bodies, departments and provinces that need not be units of the service: "Công an tỉnh", "Ban
 //! Dân tộc", "SYT", "Sóc Trăng". The words are in `catalogue/words/bodies.toml`.
 
 use std::ops::Range;

@@ -18,7 +18,8 @@ pub struct AllowedNumber {
 /// The content of a cell.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CellContent {
-    /// No value: the cell is empty or has only dashes, dots or slashes, a cross, or a word for it.
+    /// No value: the cell is empty, or has only dashes, dots or slashes, a cross, or a word that
+    /// means this.
     Nothing,
     /// A number.
     Number {
@@ -45,7 +46,7 @@ pub const STRUCK: &str = "the cell is struck out";
 pub const SEVERAL_LINES: &str =
     "the cell has digits on both sides of a line end or tab; it may be one number or several";
 
-/// Whether digits of a text are parted by a line end (also `<br>`) or a tab, which separate no
+/// Whether a line end (also `<br>`) or a tab separates digits of a text; these do not separate
 /// thousands.
 #[must_use]
 pub fn parts_digits(text: &str) -> bool {
@@ -152,7 +153,7 @@ pub fn other_unit(text: &str) -> String {
     format!("the unit of measure in {} is not that of the measure", kpi::fault::quoted(text.trim()))
 }
 
-/// Whether a folded text stands for no figure.
+/// Whether a folded text means that there is no figure.
 fn is_nothing(folded: &str) -> bool {
     let is_mark =
         |c: char| matches!(c, '.' | '…' | '·' | '_' | '/' | '*' | '+' | ' ') || is_dash(c);

@@ -16,7 +16,7 @@ pub(super) struct LabelContext {
 }
 
 impl LabelContext {
-    /// Whether a text names only systems.
+    /// Whether a text names systems and nothing else.
     pub(super) fn systems_only(&self, labels: &LabelIndex<'_>, text: &str) -> bool {
         !labels.systems(text).is_empty()
     }

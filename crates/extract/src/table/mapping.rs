@@ -8,7 +8,7 @@ use kpi::number::Decimal64;
 use kpi::period::Month;
 use kpi::unit::UnitPosition;
 
-/// What is assumed when the table does not say it.
+/// The unit, the month and the text that apply if the table itself does not give them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TableDefaults {
     /// Position of the reporting unit.

@@ -1,4 +1,4 @@
-//! Letters instead of digits, as text recognition and typewriters' habits leave them: `5OO`,
+//! Letters where digits are meant, as text recognition and old typing habits produce them: `5OO`,
 //! `l23`, `1O.000`, `O,5%`.
 
 use std::ops::Range;
@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Letters that stand for 0 or 1, Latin and Cyrillic.
+/// Letters that are typed for 0 or 1, Latin and Cyrillic.
 const ZERO_OR_ONE: &str = "OoIlОоІі";
-/// Letters that stand for another digit; alone they are more often those of a name (`5S`, `B52`).
+/// Letters that are typed for another digit; alone they more often belong to a name (`5S`, `B52`).
 const OTHERS: &str = "SsBbZzGQD";
 
 /// A run of digits and letters that look like digits, with separators between them.
@@ -17,7 +17,7 @@ static CANDIDATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"{sign}+(?:[.,]{sign}+)*")).ok()
 });
 
-/// The places of numbers in which letters stand for digits.
+/// The places of numbers in which letters were typed for digits.
 #[must_use]
 pub(super) fn find_misread(text: &str) -> Vec<Range<usize>> {
     let Some(candidate) = CANDIDATE.as_ref() else { return Vec::new() };
@@ -25,7 +25,7 @@ pub(super) fn find_misread(text: &str) -> Vec<Range<usize>> {
     found.filter(|range| is_bounded(text, range) && is_misread(text, range)).collect()
 }
 
-/// Whether no word, name, address or number of a document continues before or behind a place.
+/// Whether a place is not part of a longer word, name, address or number of a document.
 fn is_bounded(text: &str, range: &Range<usize>) -> bool {
     let before = text.get(..range.start).and_then(|text| text.chars().next_back());
     let mut behind = text.get(range.end..).unwrap_or_default().chars();

@@ -28,8 +28,8 @@ pub enum NumberKind {
 /// Why digits are not a number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NumberFlaw {
-    /// `7.40`, `1.23.456`: the separators are neither for thousands nor for decimals. `5OO`:
-    /// letters stand instead of digits.
+    /// `7.40`, `1.23.456`: the separators are neither for thousands nor for decimals. `5OO`: some
+    /// digits are letters.
     Malformed,
     /// `10-15`: a range.
     Range,
@@ -237,7 +237,7 @@ static BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static PERCENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&format!(r"^{SPACE}*(?:%|(?i:phần{SPACE}+trăm))")).ok());
 
-/// Marks behind a number that say the same: `2.400±50`, `2.400+`, `2.400 văn bản (ước)`,
+/// Marks after a number that also make it approximate: `2.400±50`, `2.400+`, `2.400 văn bản (ước)`,
 /// `(số ước)`, `(số liệu ước tính)`.
 static APPROXIMATE_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let text = r"^(?:_*±|\+(?:[^\d+]|$)|[^\d.,;:()\n]{0,60}\(_*(?:số_+(?:liệu_+)?)?ước\b)";

@@ -12,7 +12,7 @@ use crate::word_file::{self, WordList};
 #[serde(deny_unknown_fields)]
 pub struct VietnameseWords {
     pub(super) number: NumberWords,
-    /// Abbreviations, folded, and the words that they stand for.
+    /// Abbreviations, folded, and the words that they abbreviate.
     pub(super) abbreviations: HashMap<String, String>,
 }
 

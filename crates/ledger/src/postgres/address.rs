@@ -133,9 +133,9 @@ impl PostgresAddress {
     }
 
     /// Connects to the first host that accepts, in the order of the address, and starts with the
-    /// one that accepted last when only the writable one is wanted. A host that stopped responding
-    /// still accepts connections and then says nothing, so the timeout of each host includes its
-    /// greeting: otherwise the hosts after it would never be asked.
+    /// one that accepted last when only the writable one is wanted. A host that has stopped
+    /// responding still accepts connections but then sends nothing. So the timeout of each host
+    /// includes its greeting; otherwise the hosts after it would never be tried.
     pub async fn reach(&self) -> Result<Reached, StoreError> {
         let mut patience = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
         if self.single.len() == 1 {

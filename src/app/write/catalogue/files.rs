@@ -91,8 +91,8 @@ pub fn from_files(files: &[CatalogueFile]) -> Result<CatalogueDocument, Error> {
     joined.checked()
 }
 
-/// Joins files to a whole catalogue that is to replace another one, and checks it. The files have
-/// no order of their own: in each section they stand in the order that their entries have in the
+/// Joins files to a whole catalogue that is to replace another one, and checks it. The order of the
+/// files does not matter: in each section they follow the order that their entries have in the
 /// other catalogue. Entries keep their order within a file.
 ///
 /// # Errors
@@ -278,7 +278,7 @@ fn read(name: &str, text: &str) -> Result<CatalogueDocument, Vec<Fault>> {
     })
 }
 
-/// Moves an error of the joined document to its file: `ioffice.toml#/indicators/3/kind`, counted
+/// Locates an error of the joined document in its file: `ioffice.toml#/indicators/3/kind`, counted
 /// within the file. Without a file the entry is one of the catalogue to which files were added.
 fn placed(fault: Fault, origins: &BTreeMap<String, Vec<Option<EntryOrigin>>>) -> Fault {
     let mut parts = fault.pointer.splitn(4, '/').skip(1);
