@@ -185,8 +185,8 @@ impl TokenVerifier {
         claims.get("sub").and_then(Value::as_str).map(holder)
     }
 
-    /// The end of a token that is valid now, in microseconds since 1970.
-    fn end(&self, claims: &Map<String, Value>) -> Result<i64, TokenRejection> {
+    /// The end of a token that is valid now.
+    fn end(&self, claims: &Map<String, Value>) -> Result<TimestampMicros, TokenRejection> {
         // The library also accepts a list of issuers; a token has exactly one (RFC 7519).
         if text(claims, "iss").is_none_or(|issuer| issuer != self.inner.settings.issuer) {
             return Err(TokenRejection::NotValid("it has another issuer"));

@@ -25,6 +25,7 @@ use super::{TokenRejection, TokenVerifier, text};
 use crate::auth::random::random;
 use crate::clock::process_time;
 use crate::error::Error;
+use ledger::TimestampMicros;
 
 /// How long a browser has to sign in at the issuer.
 pub const MAX_AGE: Duration = Duration::from_secs(600);
@@ -93,7 +94,7 @@ impl ClientSettings {
 /// A sign-in that a browser has begun.
 pub struct SignOnAttempt {
     secret: [u8; 32],
-    begun_at: i64,
+    begun_at: TimestampMicros,
     target: String,
 }
 
@@ -115,10 +116,10 @@ impl SignOnAttempt {
         let (secret, begun_at, target) = (bytes()?, bytes()?, bytes()?);
         let attempt = Self {
             secret: secret.try_into().ok()?,
-            begun_at: i64::from_be_bytes(begun_at.try_into().ok()?),
+            begun_at: TimestampMicros::new(i64::from_be_bytes(begun_at.try_into().ok()?)),
             target: String::from_utf8(target).ok()?,
         };
-        let age = u64::try_from(process_time().saturating_sub(attempt.begun_at)).ok()?;
+        let age = u64::try_from(process_time().since(attempt.begun_at)).ok()?;
         let is_own: bool = attempt.derived("state").as_bytes().ct_eq(state.as_bytes()).into();
         (is_own && Duration::from_micros(age) < MAX_AGE).then_some(attempt)
     }
@@ -127,7 +128,7 @@ impl SignOnAttempt {
     #[must_use]
     pub fn cookie(&self) -> String {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let begun_at = self.begun_at.to_be_bytes();
+        let begun_at = self.begun_at.get().to_be_bytes();
         [encode(&self.secret), encode(&begun_at), encode(self.target.as_bytes())].join(".")
     }
 
@@ -140,7 +141,7 @@ impl SignOnAttempt {
     /// 256 bits for one purpose. They cover the whole attempt.
     fn derived(&self, purpose: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
-        let about = format!("{purpose}\n{}\n{}", self.begun_at, self.target);
+        let about = format!("{purpose}\n{}\n{}", self.begun_at.get(), self.target);
         URL_SAFE_NO_PAD.encode(hmac::sign(&key, about.as_bytes()))
     }
 }
@@ -387,7 +388,7 @@ mod tests {
         let other = SignOnAttempt::begin("/entry?unit=a").unwrap();
         let moved = SignOnAttempt { target: "/x".to_owned(), ..attempt };
         let is_old = |age: Duration| {
-            let begun_at = process_time() - i64::try_from(age.as_micros()).unwrap();
+            let begun_at = process_time().plus(-i64::try_from(age.as_micros()).unwrap());
             let old = SignOnAttempt { begun_at, target: String::new(), secret: [7; 32] };
             SignOnAttempt::answered(&old.cookie(), &old.derived("state")).is_none()
         };
