@@ -44,14 +44,19 @@ fn shipped() -> &'static Shipped {
     &SHIPPED
 }
 
-/// A known figure of a report.
+/// A known number of a report: a row of the CSV file beside it, whose columns `indicator` and
+/// `dimensions` (`channel=online;service_level=4`) are the measure.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
+    /// Empty for a number that is not a figure of any indicator.
     measure: Measure,
     unit: String,
     period: String,
     value: Decimal64,
+    /// The digits or words in the report.
     printed: String,
+    /// `figure`: must be found. `prior`: a figure of an earlier month, to be found as such. `not`: must
+    /// not be taken as a figure of this measure.
     role: String,
 }
 

@@ -10,6 +10,11 @@ use extract::report::{FigureRole, title};
 use crate::{Shipped, figures, shipped};
 
 /// A row of `passages.csv`.
+///
+/// `kind` is the kind of mistake that the passage stands for. `head` is `report` when the text
+/// follows a proper head of this unit and month; other rows have a head without unit or month, and
+/// must be asked about. `must` are the figures that have to be found, `never` those that must not be
+/// taken for the month.
 #[derive(serde::Deserialize)]
 struct Passage {
     kind: String,
