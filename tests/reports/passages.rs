@@ -12,8 +12,8 @@ use crate::{Shipped, figures, shipped};
 /// A row of `passages.csv`.
 ///
 /// `kind` is the kind of mistake that the passage stands for. `head` is `report` when the text
-/// follows a proper head of this unit and month; other rows have a head without unit or month, and
-/// must be asked about. `must` are the figures that have to be found, `never` those that must not be
+/// follows a proper head of this unit and month; the few other rows describe heads that
+/// `a_head_without_month_or_unit_is_asked_about` tests. `must` are the figures that have to be found, `never` those that must not be
 /// taken for the month.
 #[derive(serde::Deserialize)]
 struct Passage {
