@@ -69,7 +69,7 @@ fn passages(file: &[u8]) -> Vec<Passage> {
     csv::Reader::from_reader(file).deserialize().map(Result::unwrap).collect()
 }
 
-/// Reads passages that were written without sight of the patterns and whose figures are known.
+/// Reads passages that were written without sight of the patterns, with their known figures.
 /// At least these shares, in percent, of the figures found have to be right, and of the known ones
 /// have to be found.
 fn score_set(file: &[u8], least_precision: f64, least_recall: f64) {

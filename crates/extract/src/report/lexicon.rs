@@ -51,6 +51,8 @@ pub struct PatternRecognizer {
     pub nothing: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
+    /// The system of its indicator.
+    pub system: Option<String>,
     /// The dimensions of all figures of its system.
     pub divides: std::collections::HashSet<String>,
     /// Indicators that its figures may be parts or rates of.
@@ -254,6 +256,7 @@ fn recognizer(
         needs: pattern.needs.clone(),
         timeless: pattern.timeless,
         nothing: pattern.nothing,
+        system: own.cloned(),
         divides,
         names_unit,
         kin,

@@ -485,7 +485,12 @@ impl<'a> ReportParagraph<'a> {
         let of_another = words().owner.elsewhere.iter().any(|other| clause.contains(other))
             || !self.is_own_subject(sequence, &seen.clause)
                 && self.is_of_another_whole(sequence, &(seen.clause.start..seen.segment.end));
-        if above.foreign || of_another || self.subject_is_foreign(seen, owner) {
+        let system = found.recognizer.system.as_deref();
+        if above.foreign
+            || of_another
+            || self.names_other_field(sequence, &seen.segment, false)
+            || self.subject_is_foreign(seen, (owner, above.tiers), system)
+        {
             return Some(SkipReason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"
@@ -523,7 +528,14 @@ impl<'a> ReportParagraph<'a> {
     /// Whether the statement is about another owner: the clause of the number, or the nearest one
     /// before it that names an owner, begins with another one. If none does, the owner of the
     /// sentence before applies.
-    fn subject_is_foreign(&self, seen: &NumberContext<'_>, before: Option<OwnerScope>) -> bool {
+    /// What is counted about a system of the country, such as the procedures published on it, is
+    /// the unit's.
+    fn subject_is_foreign(
+        &self,
+        seen: &NumberContext<'_>,
+        (before, tiers): (Option<OwnerScope>, bool),
+        system: Option<&str>,
+    ) -> bool {
         let (mut sequence, mut at) = (seen.sequence, seen.item);
         loop {
             let Some(list) = seen.sequences.get(sequence) else { return false };
@@ -532,7 +544,8 @@ impl<'a> ReportParagraph<'a> {
                 .iter()
                 .rev()
                 .filter(|clause| clause.range.start <= at)
-                .find_map(|clause| self.owner_of_clause(list, &clause.range));
+                .filter(|clause| !self.is_of_system(list, &clause.range, system))
+                .find_map(|clause| self.owner_among(tiers, list, &clause.range));
             match (owner, list.parent) {
                 (Some(OwnerScope::Own), _) => return self.stands_beside_another(list),
                 (Some(OwnerScope::Other), _) => return true,
@@ -551,10 +564,33 @@ impl<'a> ReportParagraph<'a> {
                 .any(|clause| self.owner_of_clause(list, &clause.range) == Some(OwnerScope::Other))
     }
 
-    /// The owner that a sentence names.
-    pub(super) fn owner_of_sentence(&self, sequences: &[ItemSequence]) -> Option<OwnerScope> {
+    /// Whether a clause begins with a system of the country that the catalogue has too.
+    fn is_of_system(
+        &self,
+        list: &ItemSequence,
+        clause: &Range<usize>,
+        system: Option<&str>,
+    ) -> bool {
+        let Some(name) = self.national_system(list, clause) else { return false };
+        let name: Vec<&str> = name.split(' ').collect();
+        let lexicon = self.setting.lexicon;
+        let topic = lexicon
+            .topics
+            .at(&name)
+            .filter(|(_, words)| *words == name.len())
+            .and_then(|(topic, _)| lexicon.systems.get(topic));
+        topic.is_some_and(|topic| Some(topic.as_str()) == system)
+    }
+
+    /// The owner that a sentence names, in a section that counts the dossiers of other `tiers` or
+    /// does not.
+    pub(super) fn owner_of_sentence(
+        &self,
+        sequences: &[ItemSequence],
+        tiers: bool,
+    ) -> Option<OwnerScope> {
         let list = sequences.first()?;
-        list.clauses().iter().find_map(|clause| self.owner_of_clause(list, &clause.range))
+        list.clauses().iter().find_map(|clause| self.owner_among(tiers, list, &clause.range))
     }
 }
 

@@ -128,6 +128,17 @@ impl<'a> ReportParagraph<'a> {
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit, false))
     }
 
+    /// Whether it begins with a field of work that is not the report's own.
+    #[must_use]
+    pub fn begins_with_other_field(&self) -> bool {
+        let first = self.sentences.first().and_then(|(_, sequences)| sequences.first());
+        first.is_some_and(|list| {
+            let word = (0..list.items.len())
+                .find(|at| list.slice(&(*at..at + 1)).1.trim().starts_with(char::is_alphabetic));
+            word.is_some_and(|at| self.names_other_field(list, &(at..at + 1), true))
+        })
+    }
+
     /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.**
     /// Tiến hành ...`.
     pub(super) fn time_of_first_words(&self) -> Option<TimeScope> {

@@ -2,7 +2,7 @@
 //! report.
 
 use chrono::{Datelike, Days, NaiveDate};
-use kpi::period::{Month, Period};
+use kpi::period::{Month, Period, Step};
 use kpi::phrase::sign;
 
 /// Signs for periods relative to the report's period. [`sign`] has the other signs.
@@ -114,6 +114,16 @@ pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -
         (false, true) if last > own.month() => mark::LATER,
         (false, true) => mark::WIDER,
         (false, false) => mark::EARLIER,
+    }
+}
+
+/// The sign for the quarter without a number, which is that of the report or of its month.
+#[must_use]
+pub fn sign_of_own_quarter(period: Period) -> char {
+    match period.step() {
+        Step::Quarter => mark::NOW,
+        Step::Month => mark::WIDER,
+        Step::Half | Step::NineMonths | Step::Year => mark::EARLIER,
     }
 }
 
