@@ -170,6 +170,12 @@ impl HeadingContext {
             .or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
     }
 
+    /// The system that the introduction or a heading names.
+    pub(super) fn topic_of_frame(&self) -> Option<usize> {
+        let of_lead = self.lead.as_ref().and_then(|lead| lead.topic);
+        of_lead.or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
+    }
+
     /// The system that the text at a token is about: the last one named before it in the paragraph,
     /// otherwise the next one in its sentence, otherwise that of the text above.
     #[must_use]

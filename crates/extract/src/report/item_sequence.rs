@@ -299,8 +299,12 @@ impl SequenceWriter<'_> {
         let first = day_at(tokens, at)?;
         let word = |at: usize| tokens.get(at).and_then(Token::word);
         let before = at.checked_sub(1).and_then(word);
-        let introduced =
-            if before == Some("ngày") { at.checked_sub(2).and_then(word) } else { before };
+        // "đến ngày 15/8", "đến 17 giờ ngày 15/8"
+        let mut start = if before == Some("ngày") { at.checked_sub(2) } else { at.checked_sub(1) };
+        if start.and_then(word) == Some("giờ") {
+            start = start.and_then(|hours| hours.checked_sub(2));
+        }
+        let introduced = start.and_then(word);
         let is_until =
             |word: Option<&str>| word.is_some_and(|word| words().time.until.contains(word));
         let joins = |at: usize| {

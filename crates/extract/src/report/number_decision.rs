@@ -301,7 +301,8 @@ impl<'a> ReportParagraph<'a> {
                 return self.skip_number(number, SkipReason::MalformedNumber, measure, work);
             }
         };
-        let claim = FigureClaim { value, item: (seen.sequence, seen.item), ..claim };
+        let assumed = self.is_assumed(found.recognizer, seen, work.above);
+        let claim = FigureClaim { value, assumed, item: (seen.sequence, seen.item), ..claim };
         if found.recognizer.target.is_some() {
             let period = Period::containing(Step::Year, self.setting.period.last());
             return work.target(number, &claim, found, period);
@@ -667,11 +668,15 @@ impl SentenceWork<'_> {
 /// never among the certain ones.
 const APPROXIMATE_PENALTY: f64 = 0.15;
 
+/// Reduction of the confidence of a figure of a system that the text does not name.
+const ASSUMED_PENALTY: f64 = 0.15;
+
 fn confidence(gap: usize, claim: &FigureClaim, approximate: bool) -> f64 {
     let gap = f64::from(u32::try_from(gap.min(10)).unwrap_or(10));
     let sure = 1.0
         - 0.02 * gap
         - if claim.anchored { 0.05 } else { 0.0 }
+        - if claim.assumed { ASSUMED_PENALTY } else { 0.0 }
         - if approximate { APPROXIMATE_PENALTY } else { 0.0 };
     (sure * 100.0).round() / 100.0
 }

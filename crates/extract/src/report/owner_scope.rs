@@ -28,7 +28,7 @@ pub(crate) fn names_whole_of_another(unit: &UnitDocument, text: &str) -> bool {
 
 /// Whether an item is a sign of time, or empty.
 fn is_time(item: &str) -> bool {
-    item.chars().all(|sign| (mark::NOW..=mark::DAY).contains(&sign))
+    item.chars().all(|sign| (mark::NOW..=mark::PART).contains(&sign))
 }
 
 /// The owner of the figures of a text.

@@ -178,6 +178,17 @@ impl<'a> ReportParagraph<'a> {
         self.has_capital(at + kind) && (subset || !self.is_writer(at + kind))
     }
 
+    /// Whether it is a label, a colon and a number, and names no system: "Số hồ sơ tiếp nhận:
+    /// 24.380". Lines before it say nothing about such a one.
+    pub(super) fn is_key_value(&self) -> bool {
+        let place = |token: Option<&Token>| token.map(|token| token.range.clone());
+        let (Some(first), Some(last)) = (place(self.tokens.first()), place(self.tokens.last()))
+        else {
+            return false;
+        };
+        self.topics.is_empty() && self.text.get(first.start..last.end).is_some_and(is_key_value)
+    }
+
     /// The number of words of a phrase, if it begins at a token.
     pub(super) fn phrase_at(&self, token: usize, phrase: &str) -> Option<usize> {
         let word = |at: usize| self.tokens.get(at).and_then(Token::word);
@@ -212,6 +223,19 @@ impl<'a> ReportParagraph<'a> {
             .and_then(|token| self.text.get(token.range.clone()))
             .is_some_and(|word| word.chars().count() > 1 && !word.contains(char::is_lowercase))
     }
+}
+
+/// Most words behind the number of a line with a label.
+const UNIT_WORDS: usize = 3;
+
+/// Whether a line is a label, a colon and a number, perhaps with its unit of measure.
+fn is_key_value(line: &str) -> bool {
+    let Some((label, value)) = line.split_once(':') else { return false };
+    let mut words = value.split_whitespace();
+    !label.contains(|c: char| c.is_ascii_digit())
+        && words.next().is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        && words.clone().count() <= UNIT_WORDS
+        && !words.any(|word| word.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// Whether a token is a bracket or percent sign: "(%)" and other units of measure in brackets show

@@ -79,7 +79,7 @@ fn with_signs(cue: &str) -> String {
 /// The expression for any of some cues in a sequence, followed by `behind`.
 pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
     let text = with_signs(&cues.join("|"))
-        .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
+        .replace("DATE", &format!("[{}{}{}]", sign::REFERENCE, mark::DAY, mark::PART))
         .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
     Regex::new(&format!(" (?:{text}) {behind}")).ok()
 }
@@ -257,6 +257,9 @@ fn find_cues(
     let mut cues: Vec<TimeCue> = Vec::new();
     let mut covered = 0;
     for (at, end, when) in found {
+        // "Tính đến ngày 15/8, trong tháng đã ...": the flows are those of a part of the month.
+        let is_part = sequence.text.get(..at).is_some_and(|before| before.contains(mark::PART));
+        let when = if is_part && when == TimeScope::Now { TimeScope::UntilNow } else { when };
         // Of overlapping matches the longest is taken.
         if at + 1 >= covered {
             cues.push(TimeCue { when, at });

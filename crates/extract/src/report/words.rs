@@ -208,6 +208,7 @@ pub struct PatternWords {
     pub(super) counted: WordList,
     pub(super) before_member: WordList,
     pub(super) negations: SpacedWordList,
+    pub(super) other_topics: SpacedWordList,
     pub(super) averages: SpacedWordList,
     pub(super) joints: WordList,
     pub(super) weak_joints: WordList,
