@@ -37,7 +37,7 @@ impl<'a> ReportParagraph<'a> {
         setting: &'a ReportContext<'a>,
         names: &NameIndex<UnitPosition>,
     ) -> Self {
-        Self::of_tokens(text, tokenize(text, range), setting, names)
+        Self::of_tokens(text, split_lines(text, tokenize(text, range)), setting, names)
     }
 
     /// A label and a cell of a table as one sentence.
@@ -178,15 +178,13 @@ impl<'a> ReportParagraph<'a> {
         self.has_capital(at + kind) && (subset || !self.is_writer(at + kind))
     }
 
-    /// Whether it is a label, a colon and a number, and names no system: "Số hồ sơ tiếp nhận:
-    /// 24.380". Lines before it say nothing about such a one.
-    pub(super) fn is_key_value(&self) -> bool {
-        let place = |token: Option<&Token>| token.map(|token| token.range.clone());
-        let (Some(first), Some(last)) = (place(self.tokens.first()), place(self.tokens.last()))
-        else {
-            return false;
-        };
-        self.topics.is_empty() && self.text.get(first.start..last.end).is_some_and(is_key_value)
+    /// Whether a token is in a line that is a label, a colon and a number, and names no system: "Số
+    /// hồ sơ tiếp nhận: 24.380". The lines before say nothing about such a one.
+    pub(super) fn is_key_value(&self, token: usize) -> bool {
+        let place = |token: usize| self.tokens.get(token).map_or(0, |token| token.range.start);
+        let line = line_at(self.text, place(token));
+        self.text.get(line.clone()).is_some_and(is_key_value)
+            && !self.topics.iter().any(|(at, _)| line.contains(&place(*at)))
     }
 
     /// The number of words of a phrase, if it begins at a token.
@@ -223,6 +221,29 @@ impl<'a> ReportParagraph<'a> {
             .and_then(|token| self.text.get(token.range.clone()))
             .is_some_and(|word| word.chars().count() > 1 && !word.contains(char::is_lowercase))
     }
+}
+
+/// Adds a semicolon between two lines that are each a label, a colon and a number.
+fn split_lines(text: &str, tokens: Vec<Token>) -> Vec<Token> {
+    let mut found: Vec<Token> = Vec::new();
+    for token in tokens {
+        let end = found.last().map_or(token.range.start, |token| token.range.end);
+        let between = text.get(end..token.range.start).unwrap_or_default();
+        let mut lines = [end, token.range.start].into_iter();
+        let is_labelled = |place| text.get(line_at(text, place)).is_some_and(is_key_value);
+        if between.contains('\n') && lines.all(is_labelled) {
+            found.push(Token { kind: TokenKind::Mark(';'), range: end..end });
+        }
+        found.push(token);
+    }
+    found
+}
+
+/// The bytes of the line at a place.
+fn line_at(text: &str, place: usize) -> Range<usize> {
+    let (before, behind) = text.split_at_checked(place).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    start..behind.find('\n').map_or(text.len(), |at| place + at)
 }
 
 /// Most words behind the number of a line with a label.

@@ -227,7 +227,7 @@ impl<'a> ReportParagraph<'a> {
     /// The system that the text at a token is about, where the lines before a label and a number do
     /// not count.
     fn topic_of(&self, token: usize, above: &HeadingContext) -> Option<usize> {
-        if self.is_key_value() { above.topic_of_frame() } else { above.topic_at(self, token) }
+        if self.is_key_value(token) { above.topic_of_frame() } else { above.topic_at(self, token) }
     }
 
     /// Whether a figure is assumed to belong to the system of its pattern.

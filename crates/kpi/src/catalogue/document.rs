@@ -385,8 +385,8 @@ pub struct PatternDocument {
     /// several measures, so other patterns can match them too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nothing: bool,
-    /// Whether the figure is also taken where the text names no system at all. `topic` then excludes
-    /// texts about other systems only.
+    /// Whether the figure is also taken where the text names no system at all. `topic` then
+    /// excludes texts about other systems only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub topic_optional: bool,
 }
