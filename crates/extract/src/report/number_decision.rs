@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::claim_resolver::ClaimResolver;
-use super::correction::is_taken_back;
+use super::correction::{is_taken_back, replaces};
 use super::extract::{
     ConsideredPattern, ExtractedFigure, FigureRole, ReportExtract, SkipReason, UnclaimedNumber,
 };
@@ -40,6 +40,8 @@ pub struct SentenceWork<'w> {
     pub partial: bool,
     /// The owner that the sentence before hands on.
     pub owner: Option<OwnerScope>,
+    /// The figure of a number that the text takes back; the next number may be the right one.
+    pub corrected: Option<FigureClaim>,
     /// The matches of each number, if they are collected.
     pub considered: Option<&'w mut Vec<ConsideredPattern>>,
 }
@@ -251,7 +253,14 @@ impl<'a> ReportParagraph<'a> {
     ) {
         let NumberCandidate { number, when, .. } = *decided;
         let (best, doubt) = self.best_claim(fitting, seen, decided, work);
+        let corrected = work.corrected.take();
         let Some((claim, found)) = best else {
+            if doubt.is_none()
+                && let Some(claim) =
+                    corrected.and_then(|claim| self.right_one(claim, seen, decided))
+            {
+                return work.found(number, claim, 0, FigureRole::Figure, self.setting.period);
+            }
             if doubt.is_none() && matches!(when, TimeScope::Before(_)) {
                 let lead = work.above.members();
                 let list = ClaimResolver {
@@ -272,7 +281,13 @@ impl<'a> ReportParagraph<'a> {
             return self.skip_number(number, reason, measure, work);
         };
         if is_taken_back(seen.sequences, seen.sequence, seen.item) {
-            let measure = Some(claim.measure);
+            let measure = Some(claim.measure.clone());
+            let is_own = when == TimeScope::Now
+                && found.recognizer.target.is_none()
+                && self.foreign_reason(found, seen, work.above, work.owner).is_none();
+            work.corrected = Some(claim)
+                .filter(|_| is_own)
+                .map(|claim| FigureClaim { item: (seen.sequence, seen.item), ..claim });
             return self.skip_number(number, SkipReason::Corrected, measure, work);
         }
         // "4,010 hồ sơ" is no count: a foreign separator, or a slip.
@@ -342,6 +357,29 @@ impl<'a> ReportParagraph<'a> {
         let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
         let role = if number.approximate && kpi { FigureRole::Rounded } else { FigureRole::Figure };
         work.found(number, claim, found.gap, role, self.setting.period);
+    }
+
+    /// The figure of a number that stands for the one before, which is taken back: "không phải 9.812
+    /// văn bản mà là 9.182 văn bản".
+    fn right_one(
+        &self,
+        wrong: FigureClaim,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+    ) -> Option<FigureClaim> {
+        let list = seen.sequences.get(seen.sequence)?;
+        let value = decided.number.value.ok().filter(|_| decided.when == TimeScope::Now)?;
+        let exact = self
+            .setting
+            .catalogue
+            .indicator(&wrong.measure.code)
+            .is_none_or(|indicator| indicator.decimals > 0 || value.scale == 0);
+        let is_right = wrong.item.0 == seen.sequence
+            && exact
+            && replaces(list, wrong.item.1, seen.item)
+            && !is_taken_back(seen.sequences, seen.sequence, seen.item);
+        let item = (seen.sequence, seen.item);
+        is_right.then_some(FigureClaim { value, item, anchored: true, ..wrong })
     }
 
     /// The best figure for a number, if it is better than all others, and otherwise why it is not

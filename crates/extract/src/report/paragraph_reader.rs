@@ -71,6 +71,7 @@ impl ReportParagraph<'_> {
                 reading,
                 owner,
                 partial: false,
+                corrected: None,
                 considered: considered.as_mut(),
             };
             when = self.sentence(sequences, when, &mut work);
