@@ -255,40 +255,10 @@ impl<'a> ReportParagraph<'a> {
         let (best, doubt) = self.best_claim(fitting, seen, decided, work);
         let corrected = work.corrected.take();
         let Some((claim, found)) = best else {
-            if doubt.is_none()
-                && let Some(claim) =
-                    corrected.and_then(|claim| self.right_one(claim, seen, decided))
-            {
-                return work.found(number, claim, 0, FigureRole::Figure, self.setting.period);
-            }
-            if doubt.is_none() && matches!(when, TimeScope::Before(_)) {
-                let lead = work.above.members();
-                let list = ClaimResolver {
-                    setting: self.setting,
-                    seen,
-                    claims: work.claims.as_slice(),
-                    lead,
-                    value: number.value.ok(),
-                };
-                if let Some(claim) = list.earlier() {
-                    return self.earlier(claim, number, when, 0, work);
-                }
-            }
-            let (reason, measure) = doubt
-                .map_or((reason_of(when, number), None), |(reason, measure)| {
-                    (reason, Some(measure))
-                });
-            return self.skip_number(number, reason, measure, work);
+            return self.decide_unmatched(doubt, corrected, seen, decided, work);
         };
         if is_taken_back(seen.sequences, seen.sequence, seen.item) {
-            let measure = Some(claim.measure.clone());
-            let is_own = when == TimeScope::Now
-                && found.recognizer.target.is_none()
-                && self.foreign_reason(found, seen, work.above, work.owner).is_none();
-            work.corrected = Some(claim)
-                .filter(|_| is_own)
-                .map(|claim| FigureClaim { item: (seen.sequence, seen.item), ..claim });
-            return self.skip_number(number, SkipReason::Corrected, measure, work);
+            return self.take_back(claim, found, seen, decided, work);
         }
         // "4,010 hồ sơ" is no count: a foreign separator, or a slip.
         let whole = self
@@ -359,8 +329,60 @@ impl<'a> ReportParagraph<'a> {
         work.found(number, claim, found.gap, role, self.setting.period);
     }
 
-    /// The figure of a number that stands for the one before, which is taken back: "không phải 9.812
-    /// văn bản mà là 9.182 văn bản".
+    /// Decides about a number that no pattern finds: the right one for a number before it, one of
+    /// an earlier month, or one that is not taken.
+    fn decide_unmatched(
+        &self,
+        doubt: Uncertainty,
+        corrected: Option<FigureClaim>,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+        work: &mut SentenceWork<'_>,
+    ) {
+        let NumberCandidate { number, when, .. } = *decided;
+        if doubt.is_none()
+            && let Some(claim) = corrected.and_then(|claim| self.right_one(claim, seen, decided))
+        {
+            return work.found(number, claim, 0, FigureRole::Figure, self.setting.period);
+        }
+        if doubt.is_none() && matches!(when, TimeScope::Before(_)) {
+            let lead = work.above.members();
+            let list = ClaimResolver {
+                setting: self.setting,
+                seen,
+                claims: work.claims.as_slice(),
+                lead,
+                value: number.value.ok(),
+            };
+            if let Some(claim) = list.earlier() {
+                return self.earlier(claim, number, when, 0, work);
+            }
+        }
+        let (reason, measure) = doubt
+            .map_or((reason_of(when, number), None), |(reason, measure)| (reason, Some(measure)));
+        self.skip_number(number, reason, measure, work);
+    }
+
+    /// Lists a number that the text takes back, and keeps its figure for the right number.
+    fn take_back(
+        &self,
+        claim: FigureClaim,
+        found: &PatternMatch<'_>,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+        work: &mut SentenceWork<'_>,
+    ) {
+        let is_own = decided.when == TimeScope::Now
+            && found.recognizer.target.is_none()
+            && self.foreign_reason(found, seen, work.above, work.owner).is_none();
+        let measure = Some(claim.measure.clone());
+        let item = (seen.sequence, seen.item);
+        work.corrected = is_own.then_some(FigureClaim { item, ..claim });
+        self.skip_number(decided.number, SkipReason::Corrected, measure, work);
+    }
+
+    /// The figure of a number that stands for the one before, which is taken back: "không phải
+    /// 500 văn bản mà là 520 văn bản".
     fn right_one(
         &self,
         wrong: FigureClaim,
@@ -558,7 +580,7 @@ impl<'a> ReportParagraph<'a> {
             let kind = self.longest_at(entry.token, &words().owner.beside_number);
             let name = kind.map(|kind| entry.token + kind);
             name.is_some_and(|name| {
-                self.has_capital(name) && !self.is_writer(name) && !self.is_in_capitals(name)
+                self.begins_name(name) && !self.is_writer(name) && !self.is_in_capitals(name)
             })
         };
         is_known || is_unknown()

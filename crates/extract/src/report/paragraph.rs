@@ -11,7 +11,7 @@ use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
 use super::words::words;
 use crate::table::writes_for_province;
 use kpi::unit::UnitPosition;
-use kpi::vietnamese::numbers::{self, TextNumber};
+use kpi::vietnamese::numbers::{self, NumericToken, TextNumber};
 use kpi::word_file::WordList;
 
 /// Most words and marks of a sentence that is the heading of its paragraph.
@@ -175,7 +175,7 @@ impl<'a> ReportParagraph<'a> {
         let committee = self.phrase_at(token, "ủy ban nhân dân").unwrap_or(0);
         let at = token.saturating_add(committee);
         let Some(kind) = self.longest_at(at, &words().owner.before_name) else { return false };
-        self.has_capital(at + kind) && (subset || !self.is_writer(at + kind))
+        self.begins_name(at + kind) && (subset || !self.is_writer(at + kind))
     }
 
     /// Whether a token is in a line that is a label, a colon and a number, and names no system: "Số
@@ -197,6 +197,16 @@ impl<'a> ReportParagraph<'a> {
     /// The number of words of the longest phrase of a list that begins at a token.
     pub(super) fn longest_at(&self, token: usize, phrases: &WordList) -> Option<usize> {
         phrases.iter().filter_map(|phrase| self.phrase_at(token, phrase)).max()
+    }
+
+    /// Whether the name of a unit may begin at a token: a word with a capital letter, or the number
+    /// of a ward.
+    pub(super) fn begins_name(&self, token: usize) -> bool {
+        let is_number = self
+            .tokens
+            .get(token)
+            .is_some_and(|token| matches!(token.kind, TokenKind::Other(NumericToken::Reference)));
+        is_number || self.has_capital(token)
     }
 
     /// Whether a token is a word with a capital letter.
