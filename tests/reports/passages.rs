@@ -107,14 +107,14 @@ fn score_set(file: &[u8], least_precision: f64, least_recall: f64) {
 
 #[test]
 fn passages_of_other_hands_are_read_rightly() {
-    score_set(include_bytes!("unseen.csv"), 98.0, 72.0);
+    score_set(include_bytes!("unseen.csv"), 98.0, 78.0);
 }
 
 /// Its first reading was scored before anybody changed the reader for it. Rows from July 2025 on
 /// are of the province that exists then.
 #[test]
 fn the_blind_set_is_read_rightly() {
-    score_set(include_bytes!("blind.csv"), 98.0, 82.0);
+    score_set(include_bytes!("blind.csv"), 99.0, 90.0);
 }
 
 #[test]
