@@ -36,7 +36,7 @@ fn wanted(cell: &str) -> Vec<(String, f64)> {
         .collect()
 }
 
-/// The figures of the month: measure, value and confidence.
+/// The figures of the unit and month of a passage: measure, value and confidence.
 fn claimed(shipped: &Shipped, passage: &Passage) -> Vec<(String, f64, f64)> {
     let (year, month) = passage.period.split_once('-').unwrap();
     let author = match passage.unit.as_str() {
@@ -56,7 +56,10 @@ fn claimed(shipped: &Shipped, passage: &Passage) -> Vec<(String, f64, f64)> {
     let (found, _) = figures(shipped, &document, given, (&passage.unit, &passage.period));
     found
         .into_iter()
-        .filter(|(row, figure)| figure.role == FigureRole::Figure && row.period == passage.period)
+        .filter(|(row, figure)| {
+            figure.role == FigureRole::Figure
+                && (&row.unit, &row.period) == (&passage.unit, &passage.period)
+        })
         .map(|(row, figure)| {
             (row.measure.to_string(), row.value.to_string().parse().unwrap(), figure.confidence)
         })
@@ -71,17 +74,14 @@ fn passages(file: &[u8]) -> Vec<Passage> {
     csv::Reader::from_reader(file).deserialize().map(Result::unwrap).collect()
 }
 
-/// Passages that were written without sight of the patterns, with their figures. Least share of the
-/// figures found that must be right, and of the known ones that must be found, in percent.
-const UNSEEN_PRECISION: f64 = 98.0;
-const UNSEEN_RECALL: f64 = 72.0;
-
-#[test]
-fn passages_of_other_hands_are_read_rightly() {
+/// Reads passages that were written without sight of the patterns, with their known figures.
+/// At least these shares, in percent, of the figures found have to be right, and of the known ones
+/// have to be found.
+fn score_set(file: &[u8], least_precision: f64, least_recall: f64) {
     let shipped = shipped();
     let (mut known, mut right, mut wrong) = (0, 0, Vec::new());
     let mut bands: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for passage in passages(include_bytes!("unseen.csv")) {
+    for passage in passages(file) {
         let must = wanted(&passage.must);
         known += must.len();
         for (code, value, confidence) in claimed(shipped, &passage) {
@@ -106,8 +106,20 @@ fn passages_of_other_hands_are_read_rightly() {
     println!("confidence     right   of");
     bands.iter().for_each(|(band, (right, all))| println!("{band:12} {right:7} {all:4}"));
     println!("{found} figures, {precision:.1} % right; {recall:.1} % of {known} found");
-    assert!(precision >= UNSEEN_PRECISION, "{precision:.1} %: {wrong:#?}");
-    assert!(recall >= UNSEEN_RECALL, "only {recall:.1} % were found");
+    assert!(precision >= least_precision, "{precision:.1} %: {wrong:#?}");
+    assert!(recall >= least_recall, "only {recall:.1} % were found");
+}
+
+#[test]
+fn passages_of_other_hands_are_read_rightly() {
+    score_set(include_bytes!("unseen.csv"), 98.0, 78.0);
+}
+
+/// Its first reading was scored before anybody changed the reader for it. Rows from July 2025 on
+/// are of the province that exists then.
+#[test]
+fn the_blind_set_is_read_rightly() {
+    score_set(include_bytes!("blind.csv"), 99.0, 90.0);
 }
 
 #[test]

@@ -167,6 +167,7 @@ impl ClaimResolver<'_> {
             value: self.value.unwrap_or(Decimal64 { mantissa: 0, scale: 0 }),
             pattern: recognizer.code.clone(),
             anchored: naming.anchored,
+            assumed: false,
             now: true,
             item: (self.seen.sequence, self.seen.item),
             parent: naming.parent,

@@ -73,6 +73,23 @@ pub(super) fn is_taken_back(sequences: &[ItemSequence], sequence: usize, item: u
         || inner(&(item + 1..next)).any(|inner| matches(after, &first_words(inner)))
 }
 
+/// Whether a number is given as the right one for a number before it, of the same kind and with the
+/// same noun behind it, or none.
+pub(super) fn replaces(list: &ItemSequence, wrong: usize, right: usize) -> bool {
+    let is_next = !(wrong + 1..right).any(|at| list.is_number(at));
+    let between = list.slice(&(wrong + 1..right)).1;
+    let word = |at: usize| list.slice(&(at..at + 1)).1.trim();
+    let noun = word(right + 1);
+    let same = noun == word(wrong + 1) || !noun.starts_with(char::is_alphabetic);
+    wrong < right
+        && is_next
+        && part_of(list, wrong).contains(&right)
+        && word(wrong) == word(right)
+        && same
+        && matches(CUES.right.as_ref(), between)
+        && !matches(CUES.wrong.as_ref(), between)
+}
+
 /// The items around an item up to semicolons and full stops.
 fn part_of(list: &ItemSequence, item: usize) -> Range<usize> {
     let ends = |at: &usize| matches!(list.mark(*at), Some(';' | '.'));

@@ -18,6 +18,8 @@ pub struct FigureClaim {
     pub pattern: String,
     /// Whether it has members taken from an earlier figure.
     pub anchored: bool,
+    /// Whether the text does not name the system that it is assumed to belong to.
+    pub assumed: bool,
     /// Whether it belongs to the report's period.
     pub now: bool,
     /// Its sequence and item. After the end of its sentence both are past all others.

@@ -20,6 +20,8 @@ pub struct HeadingContext {
     pub(super) headings: Vec<OpenHeading>,
     /// Whether a heading names another unit than the report's.
     pub foreign: bool,
+    /// Whether the section counts the dossiers of other tiers.
+    pub(super) tiers: bool,
     /// The matches of each number, if they are collected.
     pub considered: Option<Vec<ConsideredPattern>>,
     /// The system of the paragraph before, under the same heading.
@@ -107,7 +109,8 @@ impl HeadingContext {
             && first
                 .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))
             && !paragraph.is_in_capitals(first.map_or(0, |item| item.token))
-            || paragraph.names_another_whole();
+            || paragraph.names_another_whole()
+            || paragraph.begins_with_other_field();
         self.headings.push(OpenHeading { foreign, level, text: own, line, topic, when });
         self.foreign = self.headings.iter().any(|heading| heading.foreign);
     }
@@ -165,6 +168,12 @@ impl HeadingContext {
             .or(innermost)
             .or(self.before)
             .or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
+    }
+
+    /// The system that the introduction or a heading names.
+    pub(super) fn topic_of_frame(&self) -> Option<usize> {
+        let of_lead = self.lead.as_ref().and_then(|lead| lead.topic);
+        of_lead.or_else(|| self.headings.iter().rev().find_map(|heading| heading.topic))
     }
 
     /// The system that the text at a token is about: the last one named before it in the paragraph,

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::lexicon::{NameIndex, ReportLexicon, ends_in_kind};
 use super::period_sign::{
-    MentionedDay, mark, sign_of_days, sign_of_end, sign_of_month, sign_of_span, sign_of_year,
+    MentionedDay, mark, sign_of_days, sign_of_end, sign_of_month, sign_of_own_quarter,
+    sign_of_span, sign_of_year,
 };
 use super::tokenizer::{Token, TokenKind};
 use super::words::words;
@@ -268,6 +269,10 @@ impl SequenceWriter<'_> {
             .and_then(|(names, count)| Some((names, places.get(count.checked_sub(1)?)? + 1)));
         let item = SequenceItem { token: at, start: 0, unit: None, member };
         match &token.kind {
+            TokenKind::Word(_) if is_own_quarter(tokens, at) => {
+                let quarter = sign_of_own_quarter(self.period);
+                sequence.write(&quarter.to_string(), item, false, None);
+            }
             TokenKind::Word(word) => sequence.write(word, item, false, None),
             TokenKind::Mark(mark) => sequence.write(&mark.to_string(), item, false, Some(*mark)),
             TokenKind::Number(number) => {
@@ -294,8 +299,12 @@ impl SequenceWriter<'_> {
         let first = day_at(tokens, at)?;
         let word = |at: usize| tokens.get(at).and_then(Token::word);
         let before = at.checked_sub(1).and_then(word);
-        let introduced =
-            if before == Some("ngày") { at.checked_sub(2).and_then(word) } else { before };
+        // "đến ngày 15/8", "đến 17 giờ ngày 15/8"
+        let mut start = if before == Some("ngày") { at.checked_sub(2) } else { at.checked_sub(1) };
+        if start.and_then(word) == Some("giờ") {
+            start = start.and_then(|hours| hours.checked_sub(2));
+        }
+        let introduced = start.and_then(word);
         let is_until =
             |word: Option<&str>| word.is_some_and(|word| words().time.until.contains(word));
         let joins = |at: usize| {
@@ -363,6 +372,18 @@ fn name_words(tokens: &[Token], at: usize, end: usize) -> (Vec<&str>, Vec<usize>
         }
     }
     (words, places)
+}
+
+/// Whether a token is "quý" for the quarter that the text is about.
+fn is_own_quarter(tokens: &[Token], at: usize) -> bool {
+    let word = |at: usize| tokens.get(at).and_then(Token::word);
+    let times = &words().time;
+    word(at) == Some("quý")
+        && (at
+            .checked_sub(1)
+            .and_then(word)
+            .is_some_and(|word| times.before_quarter.contains(word))
+            || word(at + 1).is_some_and(|word| times.behind_quarter.contains(word)))
 }
 
 /// The day that a token is.

@@ -35,6 +35,8 @@ pub struct PatternRecognizer {
     pub near: Option<Regex>,
     /// The system that the text must be about.
     pub topic: Option<String>,
+    /// Whether the text may also be about no system at all.
+    pub topic_optional: bool,
     /// The measure of the figure directly before.
     pub of: Option<Measure>,
     /// The target that the figure states.
@@ -51,6 +53,8 @@ pub struct PatternRecognizer {
     pub nothing: bool,
     /// Whether its phrases name a unit.
     pub names_unit: bool,
+    /// The system of its indicator.
+    pub system: Option<String>,
     /// The dimensions of all figures of its system.
     pub divides: std::collections::HashSet<String>,
     /// Indicators that its figures may be parts or rates of.
@@ -247,6 +251,7 @@ fn recognizer(
         unless: any(&pattern.unless)?,
         near: any(&pattern.near)?,
         topic: pattern.topic.clone(),
+        topic_optional: pattern.topic_optional,
         of: pattern.of.as_deref().map(Measure::parse).transpose()?,
         target: pattern.target.clone(),
         words: said,
@@ -254,6 +259,7 @@ fn recognizer(
         needs: pattern.needs.clone(),
         timeless: pattern.timeless,
         nothing: pattern.nothing,
+        system: own.cloned(),
         divides,
         names_unit,
         kin,

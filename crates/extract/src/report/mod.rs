@@ -31,6 +31,8 @@ pub use extract::{
 };
 use heading_context::HeadingContext;
 use kpi::catalogue::Catalogue;
+use kpi::unit::UnitPosition;
+use lexicon::NameIndex;
 pub(crate) use owner_scope::names_whole_of_another;
 use paragraph::ReportParagraph;
 use report_table::ReportTable;
@@ -78,7 +80,10 @@ fn read_blocks(
     let mut reading = ReportExtract::default();
     let mut tables = None;
     let mut caption = 0..0;
-    for block in &document.blocks {
+    for (at, block) in document.blocks.iter().enumerate() {
+        if at == 0 || matches!(block.kind, BlockKind::Heading(_)) {
+            above.tiers = section_counts_tiers(document, at, setting, &names);
+        }
         match &block.kind {
             BlockKind::Heading(level) => {
                 above.heading(*level, &document.text, block.range.clone(), setting, &names)
@@ -114,6 +119,26 @@ fn read_blocks(
     name_only_members(document, setting.catalogue, &mut reading);
     claim_resolver::merge_duplicates(&mut reading);
     (reading, above)
+}
+
+/// Whether a paragraph of the section that begins at a block counts the dossiers of another tier.
+fn section_counts_tiers(
+    document: &Document,
+    start: usize,
+    setting: &ReportContext<'_>,
+    names: &NameIndex<UnitPosition>,
+) -> bool {
+    let section = document.blocks.iter().enumerate().skip(start);
+    section
+        .take_while(|(at, block)| *at == start || !matches!(block.kind, BlockKind::Heading(_)))
+        .filter(|(_, block)| matches!(block.kind, BlockKind::Paragraph))
+        .any(|(_, block)| {
+            let text = document.slice(&block.range);
+            // Few paragraphs name one, and only these are prepared.
+            words::names_tier(text)
+                && ReportParagraph::new(&document.text, block.range.clone(), setting, names)
+                    .counts_tier()
+        })
 }
 
 /// Adds the only member of a dimension with one member, such as a mail domain. A report names it

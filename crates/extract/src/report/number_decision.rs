@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::claim_resolver::ClaimResolver;
-use super::correction::is_taken_back;
+use super::correction::{is_taken_back, replaces};
 use super::extract::{
     ConsideredPattern, ExtractedFigure, FigureRole, ReportExtract, SkipReason, UnclaimedNumber,
 };
@@ -40,6 +40,8 @@ pub struct SentenceWork<'w> {
     pub partial: bool,
     /// The owner that the sentence before hands on.
     pub owner: Option<OwnerScope>,
+    /// The figure of a number that the text takes back; the next number may be the right one.
+    pub corrected: Option<FigureClaim>,
     /// The matches of each number, if they are collected.
     pub considered: Option<&'w mut Vec<ConsideredPattern>>,
 }
@@ -251,29 +253,12 @@ impl<'a> ReportParagraph<'a> {
     ) {
         let NumberCandidate { number, when, .. } = *decided;
         let (best, doubt) = self.best_claim(fitting, seen, decided, work);
+        let corrected = work.corrected.take();
         let Some((claim, found)) = best else {
-            if doubt.is_none() && matches!(when, TimeScope::Before(_)) {
-                let lead = work.above.members();
-                let list = ClaimResolver {
-                    setting: self.setting,
-                    seen,
-                    claims: work.claims.as_slice(),
-                    lead,
-                    value: number.value.ok(),
-                };
-                if let Some(claim) = list.earlier() {
-                    return self.earlier(claim, number, when, 0, work);
-                }
-            }
-            let (reason, measure) = doubt
-                .map_or((reason_of(when, number), None), |(reason, measure)| {
-                    (reason, Some(measure))
-                });
-            return self.skip_number(number, reason, measure, work);
+            return self.decide_unmatched(doubt, corrected, seen, decided, work);
         };
         if is_taken_back(seen.sequences, seen.sequence, seen.item) {
-            let measure = Some(claim.measure);
-            return self.skip_number(number, SkipReason::Corrected, measure, work);
+            return self.take_back(claim, found, seen, decided, work);
         }
         // "4,010 hồ sơ" is no count: a foreign separator, or a slip.
         let whole = self
@@ -301,7 +286,8 @@ impl<'a> ReportParagraph<'a> {
                 return self.skip_number(number, SkipReason::MalformedNumber, measure, work);
             }
         };
-        let claim = FigureClaim { value, item: (seen.sequence, seen.item), ..claim };
+        let assumed = self.is_assumed(found.recognizer, seen, work.above);
+        let claim = FigureClaim { value, assumed, item: (seen.sequence, seen.item), ..claim };
         if found.recognizer.target.is_some() {
             let period = Period::containing(Step::Year, self.setting.period.last());
             return work.target(number, &claim, found, period);
@@ -341,6 +327,81 @@ impl<'a> ReportParagraph<'a> {
         let kpi = self.setting.catalogue.indicator(&claim.measure.code).is_none();
         let role = if number.approximate && kpi { FigureRole::Rounded } else { FigureRole::Figure };
         work.found(number, claim, found.gap, role, self.setting.period);
+    }
+
+    /// Decides about a number that no pattern finds: the right one for a number before it, one of
+    /// an earlier month, or one that is not taken.
+    fn decide_unmatched(
+        &self,
+        doubt: Uncertainty,
+        corrected: Option<FigureClaim>,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+        work: &mut SentenceWork<'_>,
+    ) {
+        let NumberCandidate { number, when, .. } = *decided;
+        if doubt.is_none()
+            && let Some(claim) = corrected.and_then(|claim| self.right_one(claim, seen, decided))
+        {
+            return work.found(number, claim, 0, FigureRole::Figure, self.setting.period);
+        }
+        if doubt.is_none() && matches!(when, TimeScope::Before(_)) {
+            let lead = work.above.members();
+            let list = ClaimResolver {
+                setting: self.setting,
+                seen,
+                claims: work.claims.as_slice(),
+                lead,
+                value: number.value.ok(),
+            };
+            if let Some(claim) = list.earlier() {
+                return self.earlier(claim, number, when, 0, work);
+            }
+        }
+        let (reason, measure) = doubt
+            .map_or((reason_of(when, number), None), |(reason, measure)| (reason, Some(measure)));
+        self.skip_number(number, reason, measure, work);
+    }
+
+    /// Lists a number that the text takes back, and keeps its figure for the right number.
+    fn take_back(
+        &self,
+        claim: FigureClaim,
+        found: &PatternMatch<'_>,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+        work: &mut SentenceWork<'_>,
+    ) {
+        let is_own = decided.when == TimeScope::Now
+            && found.recognizer.target.is_none()
+            && self.foreign_reason(found, seen, work.above, work.owner).is_none();
+        let measure = Some(claim.measure.clone());
+        let item = (seen.sequence, seen.item);
+        work.corrected = is_own.then_some(FigureClaim { item, ..claim });
+        self.skip_number(decided.number, SkipReason::Corrected, measure, work);
+    }
+
+    /// The figure of a number that stands for the one before, which is taken back: "không phải
+    /// 500 văn bản mà là 520 văn bản".
+    fn right_one(
+        &self,
+        wrong: FigureClaim,
+        seen: &NumberContext<'_>,
+        decided: &NumberCandidate<'_>,
+    ) -> Option<FigureClaim> {
+        let list = seen.sequences.get(seen.sequence)?;
+        let value = decided.number.value.ok().filter(|_| decided.when == TimeScope::Now)?;
+        let exact = self
+            .setting
+            .catalogue
+            .indicator(&wrong.measure.code)
+            .is_none_or(|indicator| indicator.decimals > 0 || value.scale == 0);
+        let is_right = wrong.item.0 == seen.sequence
+            && exact
+            && replaces(list, wrong.item.1, seen.item)
+            && !is_taken_back(seen.sequences, seen.sequence, seen.item);
+        let item = (seen.sequence, seen.item);
+        is_right.then_some(FigureClaim { value, item, anchored: true, ..wrong })
     }
 
     /// The best figure for a number, if it is better than all others, and otherwise why it is not
@@ -485,7 +546,12 @@ impl<'a> ReportParagraph<'a> {
         let of_another = words().owner.elsewhere.iter().any(|other| clause.contains(other))
             || !self.is_own_subject(sequence, &seen.clause)
                 && self.is_of_another_whole(sequence, &(seen.clause.start..seen.segment.end));
-        if above.foreign || of_another || self.subject_is_foreign(seen, owner) {
+        let system = found.recognizer.system.as_deref();
+        if above.foreign
+            || of_another
+            || self.names_other_field(sequence, &seen.segment, false)
+            || self.subject_is_foreign(seen, (owner, above.tiers), system)
+        {
             return Some(SkipReason::OtherUnit);
         }
         // "01 (huyện Châu Thành)"
@@ -514,7 +580,7 @@ impl<'a> ReportParagraph<'a> {
             let kind = self.longest_at(entry.token, &words().owner.beside_number);
             let name = kind.map(|kind| entry.token + kind);
             name.is_some_and(|name| {
-                self.has_capital(name) && !self.is_writer(name) && !self.is_in_capitals(name)
+                self.begins_name(name) && !self.is_writer(name) && !self.is_in_capitals(name)
             })
         };
         is_known || is_unknown()
@@ -523,7 +589,14 @@ impl<'a> ReportParagraph<'a> {
     /// Whether the statement is about another owner: the clause of the number, or the nearest one
     /// before it that names an owner, begins with another one. If none does, the owner of the
     /// sentence before applies.
-    fn subject_is_foreign(&self, seen: &NumberContext<'_>, before: Option<OwnerScope>) -> bool {
+    /// What is counted about a system of the country, such as the procedures published on it, is
+    /// the unit's.
+    fn subject_is_foreign(
+        &self,
+        seen: &NumberContext<'_>,
+        (before, tiers): (Option<OwnerScope>, bool),
+        system: Option<&str>,
+    ) -> bool {
         let (mut sequence, mut at) = (seen.sequence, seen.item);
         loop {
             let Some(list) = seen.sequences.get(sequence) else { return false };
@@ -532,7 +605,8 @@ impl<'a> ReportParagraph<'a> {
                 .iter()
                 .rev()
                 .filter(|clause| clause.range.start <= at)
-                .find_map(|clause| self.owner_of_clause(list, &clause.range));
+                .filter(|clause| !self.is_of_system(list, &clause.range, system))
+                .find_map(|clause| self.owner_among(tiers, list, &clause.range));
             match (owner, list.parent) {
                 (Some(OwnerScope::Own), _) => return self.stands_beside_another(list),
                 (Some(OwnerScope::Other), _) => return true,
@@ -551,10 +625,33 @@ impl<'a> ReportParagraph<'a> {
                 .any(|clause| self.owner_of_clause(list, &clause.range) == Some(OwnerScope::Other))
     }
 
-    /// The owner that a sentence names.
-    pub(super) fn owner_of_sentence(&self, sequences: &[ItemSequence]) -> Option<OwnerScope> {
+    /// Whether a clause begins with a system of the country that the catalogue has too.
+    fn is_of_system(
+        &self,
+        list: &ItemSequence,
+        clause: &Range<usize>,
+        system: Option<&str>,
+    ) -> bool {
+        let Some(name) = self.national_system(list, clause) else { return false };
+        let name: Vec<&str> = name.split(' ').collect();
+        let lexicon = self.setting.lexicon;
+        let topic = lexicon
+            .topics
+            .at(&name)
+            .filter(|(_, words)| *words == name.len())
+            .and_then(|(topic, _)| lexicon.systems.get(topic));
+        topic.is_some_and(|topic| Some(topic.as_str()) == system)
+    }
+
+    /// The owner that a sentence names, in a section that counts the dossiers of other `tiers` or
+    /// does not.
+    pub(super) fn owner_of_sentence(
+        &self,
+        sequences: &[ItemSequence],
+        tiers: bool,
+    ) -> Option<OwnerScope> {
         let list = sequences.first()?;
-        list.clauses().iter().find_map(|clause| self.owner_of_clause(list, &clause.range))
+        list.clauses().iter().find_map(|clause| self.owner_among(tiers, list, &clause.range))
     }
 }
 
@@ -631,11 +728,15 @@ impl SentenceWork<'_> {
 /// confidence is always below 0.9.
 const APPROXIMATE_PENALTY: f64 = 0.15;
 
+/// Reduction of the confidence of a figure of a system that the text does not name.
+const ASSUMED_PENALTY: f64 = 0.15;
+
 fn confidence(gap: usize, claim: &FigureClaim, approximate: bool) -> f64 {
     let gap = f64::from(u32::try_from(gap.min(10)).unwrap_or(10));
     let sure = 1.0
         - 0.02 * gap
         - if claim.anchored { 0.05 } else { 0.0 }
+        - if claim.assumed { ASSUMED_PENALTY } else { 0.0 }
         - if approximate { APPROXIMATE_PENALTY } else { 0.0 };
     (sure * 100.0).round() / 100.0
 }

@@ -28,7 +28,7 @@ pub(crate) fn names_whole_of_another(unit: &UnitDocument, text: &str) -> bool {
 
 /// Whether an item is a sign of time, or empty.
 fn is_time(item: &str) -> bool {
-    item.chars().all(|sign| (mark::NOW..=mark::DAY).contains(&sign))
+    item.chars().all(|sign| (mark::NOW..=mark::PART).contains(&sign))
 }
 
 /// The owner of the figures of a text.
@@ -58,6 +58,12 @@ impl ReportParagraph<'_> {
         if subset {
             start += 1;
         }
+        if self.national_system(list, clause).is_some()
+            || self.names_other_field(list, &(start..start + 1), true)
+            || self.names_other_field(list, clause, false)
+        {
+            return Some(OwnerScope::Other);
+        }
         // From here, and from the beginning: "trong kỳ" may be the name of something.
         for at in [start, clause.start] {
             let line = list.slice(&(at..clause.end)).1.trim_start();
@@ -69,7 +75,7 @@ impl ReportParagraph<'_> {
                 })
             };
             let begins = |names: &[String]| names.iter().any(begins_with);
-            if begins(&owner.others) {
+            if begins(&owner.others) || begins(&owner.of_tiers) {
                 // "các sở, ban, ngành và UBND các huyện" are the whole.
                 let number = (at..list.items.len()).find(|item| list.is_number(*item));
                 let subject = list.slice(&(at..number.unwrap_or(clause.end))).1;
@@ -176,7 +182,7 @@ impl ReportParagraph<'_> {
             let issuer = at + 1..segment.end;
             let begins = list.slice(&issuer).1.trim_start();
             let committee = owner.committee.of_others(self.sort());
-            let named = committee.chain(&owner.others).any(|name| {
+            let named = committee.chain(&owner.others).chain(&owner.of_tiers).any(|name| {
                 begins.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(' '))
             });
             let is_other =
@@ -187,11 +193,93 @@ impl ReportParagraph<'_> {
         })
     }
 
+    /// The system of the country with which a clause begins: "Cổng Dịch vụ công quốc gia đã tiếp
+    /// nhận ...", but not "Trên Cổng Dịch vụ công quốc gia, ...".
+    pub(super) fn national_system(
+        &self,
+        list: &ItemSequence,
+        clause: &Range<usize>,
+    ) -> Option<&'static str> {
+        let owner = &words().owner;
+        let word = |at: usize| list.slice(&(at..at + 1)).1.trim();
+        let known = |list: &[String], word: &str| list.iter().any(|known| known == word);
+        let leads = |at: &usize| known(&owner.leading, word(*at)) || is_time(word(*at));
+        let start = clause.clone().find(|at| !leads(at))?;
+        if (clause.start..start).any(|at| known(&owner.national_places, word(at))) {
+            return None;
+        }
+        let line = list.slice(&(start..clause.end)).1.trim_start();
+        let begins = |name: &&String| {
+            line.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(' '))
+        };
+        owner.national.iter().find(begins).map(String::as_str)
+    }
+
+    /// Whether some items name a field of work or group of procedures that is not the report's own.
+    /// At the `beginning` of a clause this is its subject; elsewhere only dossiers are divided so.
+    pub(super) fn names_other_field(
+        &self,
+        list: &ItemSequence,
+        range: &Range<usize>,
+        beginning: bool,
+    ) -> bool {
+        let owner = &words().owner;
+        if !beginning && !owner.counted_by_tier.iter().any(|noun| list.text.contains(noun)) {
+            return false;
+        }
+        range.clone().any(|at| {
+            let Some(token) = list.items.get(at).map(|item| item.token) else { return false };
+            let Some(head) = self.longest_at(token, &owner.fields) else { return false };
+            let name = token + head;
+            let is_word = self.tokens.get(name).is_some_and(|token| token.word().is_some());
+            let is_topic = self.topics.iter().any(|(topic, _)| *topic == name);
+            is_word && !is_topic && self.longest_at(name, &owner.own_fields).is_none()
+        })
+    }
+
     /// Whether a clause begins with an office. Its figures belong to the unit only if no other tier
     /// or body is named beside it.
     pub(super) fn is_office(&self, list: &ItemSequence, clause: &Range<usize>) -> bool {
         let line = list.slice(clause).1;
         words().owner.offices.iter().any(|office| line.contains(&format!(" {office} ")))
+    }
+
+    /// The owner that a clause names, where the section counts the dossiers of other `tiers`: an
+    /// office is then one of them.
+    pub(super) fn owner_among(
+        &self,
+        tiers: bool,
+        list: &ItemSequence,
+        clause: &Range<usize>,
+    ) -> Option<OwnerScope> {
+        let named = self.owner_of_clause(list, clause)?;
+        let line = list.slice(clause).1;
+        let mut whole = words().owner.whole.of(self.sort());
+        let is_tier = tiers
+            && named == OwnerScope::Own
+            && self.is_office(list, clause)
+            && !whole.any(|name| names_whole(line, name));
+        Some(if is_tier { OwnerScope::Other } else { named })
+    }
+
+    /// Whether a sentence begins with another tier or its office and counts dossiers.
+    pub(super) fn counts_tier(&self) -> bool {
+        let owner = &words().owner;
+        let of_tier = |list: &ItemSequence, clause: &Range<usize>| {
+            let word = |at: usize| list.slice(&(at..at + 1)).1.trim();
+            let leads = |at: &usize| {
+                owner.leading.iter().any(|known| known == word(*at)) || is_time(word(*at))
+            };
+            let start = clause.clone().find(|at| !leads(at)).unwrap_or(clause.end);
+            let line = list.slice(&(start..clause.end)).1.trim_start();
+            owner.of_tiers.iter().any(|name| {
+                line.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(' '))
+            }) && owner.counted_by_tier.iter().any(|noun| list.text.contains(noun))
+        };
+        self.sentences.iter().filter_map(|(_, sequences)| sequences.first()).any(|list| {
+            (0..list.items.len()).any(|at| list.is_number(at))
+                && list.clauses().iter().any(|clause| of_tier(list, &clause.range))
+        })
     }
 
     /// Whether a sentence names no owner, so that the one before still applies.

@@ -11,7 +11,7 @@ use super::tokenizer::{Token, TokenKind, split_sentences, tokenize};
 use super::words::words;
 use crate::table::writes_for_province;
 use kpi::unit::UnitPosition;
-use kpi::vietnamese::numbers::{self, TextNumber};
+use kpi::vietnamese::numbers::{self, NumericToken, TextNumber};
 use kpi::word_file::WordList;
 
 /// Most words and marks of a sentence that is the heading of its paragraph.
@@ -37,7 +37,7 @@ impl<'a> ReportParagraph<'a> {
         setting: &'a ReportContext<'a>,
         names: &NameIndex<UnitPosition>,
     ) -> Self {
-        Self::of_tokens(text, tokenize(text, range), setting, names)
+        Self::of_tokens(text, split_lines(text, tokenize(text, range)), setting, names)
     }
 
     /// A label and a cell of a table as one sentence.
@@ -128,6 +128,17 @@ impl<'a> ReportParagraph<'a> {
         first.is_some_and(|item| self.begins_with_another(item.token, item.unit, false))
     }
 
+    /// Whether it begins with a field of work that is not the report's own.
+    #[must_use]
+    pub fn begins_with_other_field(&self) -> bool {
+        let first = self.sentences.first().and_then(|(_, sequences)| sequences.first());
+        first.is_some_and(|list| {
+            let word = (0..list.items.len())
+                .find(|at| list.slice(&(*at..at + 1)).1.trim().starts_with(char::is_alphabetic));
+            word.is_some_and(|at| self.names_other_field(list, &(at..at + 1), true))
+        })
+    }
+
     /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.**
     /// Tiến hành ...`.
     pub(super) fn time_of_first_words(&self) -> Option<TimeScope> {
@@ -164,7 +175,16 @@ impl<'a> ReportParagraph<'a> {
         let committee = self.phrase_at(token, "ủy ban nhân dân").unwrap_or(0);
         let at = token.saturating_add(committee);
         let Some(kind) = self.longest_at(at, &words().owner.before_name) else { return false };
-        self.has_capital(at + kind) && (subset || !self.is_writer(at + kind))
+        self.begins_name(at + kind) && (subset || !self.is_writer(at + kind))
+    }
+
+    /// Whether a token is in a line that is a label, a colon and a number, and names no system: "Số
+    /// hồ sơ tiếp nhận: 24.380". The lines before say nothing about such a one.
+    pub(super) fn is_key_value(&self, token: usize) -> bool {
+        let place = |token: usize| self.tokens.get(token).map_or(0, |token| token.range.start);
+        let line = line_at(self.text, place(token));
+        self.text.get(line.clone()).is_some_and(is_key_value)
+            && !self.topics.iter().any(|(at, _)| line.contains(&place(*at)))
     }
 
     /// The number of words of a phrase, if it begins at a token.
@@ -177,6 +197,16 @@ impl<'a> ReportParagraph<'a> {
     /// The number of words of the longest phrase of a list that begins at a token.
     pub(super) fn longest_at(&self, token: usize, phrases: &WordList) -> Option<usize> {
         phrases.iter().filter_map(|phrase| self.phrase_at(token, phrase)).max()
+    }
+
+    /// Whether the name of a unit may begin at a token: a word with a capital letter, or the number
+    /// of a ward.
+    pub(super) fn begins_name(&self, token: usize) -> bool {
+        let is_number = self
+            .tokens
+            .get(token)
+            .is_some_and(|token| matches!(token.kind, TokenKind::Other(NumericToken::Reference)));
+        is_number || self.has_capital(token)
     }
 
     /// Whether a token is a word with a capital letter.
@@ -201,6 +231,42 @@ impl<'a> ReportParagraph<'a> {
             .and_then(|token| self.text.get(token.range.clone()))
             .is_some_and(|word| word.chars().count() > 1 && !word.contains(char::is_lowercase))
     }
+}
+
+/// Adds a semicolon between two lines that are each a label, a colon and a number.
+fn split_lines(text: &str, tokens: Vec<Token>) -> Vec<Token> {
+    let mut found: Vec<Token> = Vec::new();
+    for token in tokens {
+        let end = found.last().map_or(token.range.start, |token| token.range.end);
+        let between = text.get(end..token.range.start).unwrap_or_default();
+        let mut lines = [end, token.range.start].into_iter();
+        let is_labelled = |place| text.get(line_at(text, place)).is_some_and(is_key_value);
+        if between.contains('\n') && lines.all(is_labelled) {
+            found.push(Token { kind: TokenKind::Mark(';'), range: end..end });
+        }
+        found.push(token);
+    }
+    found
+}
+
+/// The bytes of the line at a place.
+fn line_at(text: &str, place: usize) -> Range<usize> {
+    let (before, behind) = text.split_at_checked(place).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    start..behind.find('\n').map_or(text.len(), |at| place + at)
+}
+
+/// Most words behind the number of a line with a label.
+const UNIT_WORDS: usize = 3;
+
+/// Whether a line is a label, a colon and a number, perhaps with its unit of measure.
+fn is_key_value(line: &str) -> bool {
+    let Some((label, value)) = line.split_once(':') else { return false };
+    let mut words = value.split_whitespace();
+    !label.contains(|c: char| c.is_ascii_digit())
+        && words.next().is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+        && words.clone().count() <= UNIT_WORDS
+        && !words.any(|word| word.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// Whether a token is a bracket or percent sign: "(%)" and other units of measure in brackets show

@@ -71,10 +71,11 @@ impl ReportParagraph<'_> {
                 reading,
                 owner,
                 partial: false,
+                corrected: None,
                 considered: considered.as_mut(),
             };
             when = self.sentence(sequences, when, &mut work);
-            owner = self.owner_of_sentence(sequences).or(owner);
+            owner = self.owner_of_sentence(sequences, above.tiers).or(owner);
             if when == TimeScope::Wider {
                 when = TimeScope::WiderFrame;
             }
@@ -109,7 +110,7 @@ impl ReportParagraph<'_> {
         claims: Vec<FigureClaim>,
     ) -> LeadParagraph {
         let last = self.sentences.last().map(|(_, sequences)| sequences);
-        let named = last.and_then(|sequences| self.owner_of_sentence(sequences));
+        let named = last.and_then(|sequences| self.owner_of_sentence(sequences, above.tiers));
         LeadParagraph {
             text: self.own(),
             line: self.line(),

@@ -211,9 +211,35 @@ impl<'a> ReportParagraph<'a> {
         let token_of = |item: usize| sequence.items.get(item).map(|item| item.token);
         let named = token_of(found.span.start)
             ..token_of(found.span.end.saturating_sub(1)).map(|last| last + 1);
-        let inside =
-            self.topics.iter().any(|(at, system)| named.contains(&Some(*at)) && is_topic(*system));
-        (!inside && !above.topic_at(self, token).is_some_and(is_topic)).then_some(Rejection::Topic)
+        let names = |range: Range<Option<usize>>, accepts: &dyn Fn(usize) -> bool| {
+            self.topics.iter().any(|(at, topic)| range.contains(&Some(*at)) && accepts(*topic))
+        };
+        // "cấp mới 13 chứng thư số; tạo mới 70 tài khoản iOffice"
+        let last = token_of(seen.segment.end.saturating_sub(1)).map(|last| last + 1);
+        let beside = !names(token_of(seen.clause.start)..Some(token), &|_| true)
+            && names(Some(token)..last, &is_topic);
+        let inside = beside || names(named, &is_topic);
+        let fits = above.topic_at(self, token).is_some_and(is_topic)
+            || self.topic_of(token, above).is_none() && is_untitled(found.recognizer, context);
+        (!inside && !fits).then_some(Rejection::Topic)
+    }
+
+    /// The system that the text at a token is about, where the lines before a label and a number do
+    /// not count.
+    fn topic_of(&self, token: usize, above: &HeadingContext) -> Option<usize> {
+        if self.is_key_value(token) { above.topic_of_frame() } else { above.topic_at(self, token) }
+    }
+
+    /// Whether a figure is assumed to belong to the system of its pattern.
+    pub(super) fn is_assumed(
+        &self,
+        recognizer: &PatternRecognizer,
+        seen: &NumberContext<'_>,
+        above: &HeadingContext,
+    ) -> bool {
+        let item = seen.sequences.get(seen.sequence).and_then(|list| list.items.get(seen.item));
+        recognizer.topic_optional
+            && item.is_some_and(|item| self.topic_of(item.token, above).is_none())
     }
 
     /// The reason to reject a match by the words around its number.
@@ -258,6 +284,12 @@ impl<'a> ReportParagraph<'a> {
             .is_some_and(|indicator| indicator.kind != IndicatorKind::Average);
         (counts && words().pattern.averages.iter().any(says)).then_some(Rejection::Average)
     }
+}
+
+/// Whether a figure of a pattern is taken in a text that names no system, and nothing else that has
+/// such figures.
+fn is_untitled(recognizer: &PatternRecognizer, context: &str) -> bool {
+    recognizer.topic_optional && !words().pattern.other_topics.iter().any(|w| context.contains(w))
 }
 
 /// The reason to reject a match by the place of its number.

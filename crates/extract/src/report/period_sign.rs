@@ -2,7 +2,7 @@
 //! report.
 
 use chrono::{Datelike, Days, NaiveDate};
-use kpi::period::{Month, Period};
+use kpi::period::{Month, Period, Step};
 use kpi::phrase::sign;
 
 /// Signs for periods relative to the report's period. [`sign`] has the other signs.
@@ -23,6 +23,8 @@ pub mod mark {
     pub const LAST_MONTH: char = '\u{e017}';
     /// A day, by itself.
     pub const DAY: char = '\u{e018}';
+    /// A day of the report's last month on which the month is not over.
+    pub const PART: char = '\u{e019}';
     /// The same year.
     pub const YEAR: char = '\u{e016}';
 }
@@ -91,12 +93,16 @@ pub fn sign_of_days(period: Period, first: MentionedDay, last: MentionedDay) -> 
     }
 }
 
+/// The first day of a month on which reports count it as over.
+const MONTH_OVER: u32 = 25;
+
 /// The sign for the day up to which something is counted: that of an earlier time if the day is
-/// before the last month of the report's period.
+/// before the last month of the report's period, and of a part of the month if it is not over.
 #[must_use]
 pub fn sign_of_end(period: Period, day: MentionedDay) -> char {
     match day.date(period) {
         Some(day) if day < period.last().first_day() => mark::EARLIER,
+        Some(day) if day <= period.last().last_day() && day.day() < MONTH_OVER => mark::PART,
         _ => mark::DAY,
     }
 }
@@ -114,6 +120,16 @@ pub fn sign_of_span(period: Period, last: u32, months: u32, year: Option<i32>) -
         (false, true) if last > own.month() => mark::LATER,
         (false, true) => mark::WIDER,
         (false, false) => mark::EARLIER,
+    }
+}
+
+/// The sign for the quarter without a number, which is that of the report or of its month.
+#[must_use]
+pub fn sign_of_own_quarter(period: Period) -> char {
+    match period.step() {
+        Step::Quarter => mark::NOW,
+        Step::Month => mark::WIDER,
+        Step::Half | Step::NineMonths | Step::Year => mark::EARLIER,
     }
 }
 

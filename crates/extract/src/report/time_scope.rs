@@ -56,6 +56,9 @@ static CUES: LazyLock<Vec<(Option<Regex>, TimeScope)>> = LazyLock::new(|| {
     ]
 });
 
+/// Expressions for the time of the sentences before.
+static SAME: LazyLock<Option<Regex>> = LazyLock::new(|| cue_expression(&words().time.same, ""));
+
 /// Replaces the names of periods and numbers in a cue by their signs.
 fn with_signs(cue: &str) -> String {
     let signs = [
@@ -76,7 +79,7 @@ fn with_signs(cue: &str) -> String {
 /// The expression for any of some cues in a sequence, followed by `behind`.
 pub(super) fn cue_expression(cues: &[String], behind: &str) -> Option<Regex> {
     let text = with_signs(&cues.join("|"))
-        .replace("DATE", &format!("[{}{}]", sign::REFERENCE, mark::DAY))
+        .replace("DATE", &format!("[{}{}{}]", sign::REFERENCE, mark::DAY, mark::PART))
         .replace("NUMBER", &format!("[{}-{}]", sign::PLAIN, sign::ZERO));
     Regex::new(&format!(" (?:{text}) {behind}")).ok()
 }
@@ -98,7 +101,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
         if clause.new_part {
             carried = base;
         }
-        let cues = find_cues(sequence, &clause.range);
+        let cues = find_cues(sequence, &clause.range, before);
         let first_number = clause.range.clone().find(|item| sequence.is_number(*item));
         for item in clause.range.clone() {
             let at = sequence.start(item);
@@ -213,7 +216,11 @@ fn frame(
     named.next_back().filter(|_| at_start)
 }
 
-fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<TimeCue> {
+fn find_cues(
+    sequence: &ItemSequence,
+    range: &std::ops::Range<usize>,
+    before: TimeScope,
+) -> Vec<TimeCue> {
     let (start, text) = sequence.slice(range);
     let mut found: Vec<(usize, usize, TimeScope)> = Vec::new();
     // In a monthly report "Năm 2021, toàn tỉnh ..." is about the year, and "Ngày 15/8, ..." about a
@@ -228,7 +235,10 @@ fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<Tim
     if words().time.one_day.iter().any(day) {
         found.push((start, start + 2, TimeScope::Earlier));
     }
-    for (expression, when) in CUES.iter() {
+    // After "Quý II/2022, ..." the words "trong kỳ" mean the quarter.
+    let spans = matches!(before, TimeScope::WiderFrame | TimeScope::Earlier);
+    let same = if spans { before } else { TimeScope::Now };
+    for (expression, when) in CUES.iter().chain(std::iter::once(&(SAME.clone(), same))) {
         let Some(expression) = expression else { continue };
         let mut from = 0;
         while let Some(one) = expression.find_at(text, from) {
@@ -247,6 +257,9 @@ fn find_cues(sequence: &ItemSequence, range: &std::ops::Range<usize>) -> Vec<Tim
     let mut cues: Vec<TimeCue> = Vec::new();
     let mut covered = 0;
     for (at, end, when) in found {
+        // "Tính đến ngày 15/8, trong tháng đã ...": the flows are those of a part of the month.
+        let is_part = sequence.text.get(..at).is_some_and(|before| before.contains(mark::PART));
+        let when = if is_part && when == TimeScope::Now { TimeScope::UntilNow } else { when };
         // Of overlapping matches the longest is taken.
         if at + 1 >= covered {
             cues.push(TimeCue { when, at });

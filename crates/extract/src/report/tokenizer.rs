@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::words::words;
 use kpi::vietnamese::folding::{folded, is_mark, is_note_mark, spelled_out};
 use kpi::vietnamese::numbers::{NumericToken, TextNumber, find_tokens};
 
@@ -71,6 +72,9 @@ pub fn tokenize(text: &str, range: Range<usize>) -> Vec<Token> {
         let whole = start + placed.range.start..start + placed.range.end;
         match placed.piece {
             NumericToken::Word => push_words(stretch, placed.range.clone(), start, &mut found),
+            NumericToken::Number(number) if is_name(stretch, &number.range, &found) => {
+                found.push(Token { range: whole, kind: TokenKind::Other(NumericToken::Reference) });
+            }
             NumericToken::Number(mut number) => {
                 number.range = start + number.range.start..start + number.range.end;
                 // A word for zero may begin with the mark before it.
@@ -103,6 +107,32 @@ pub fn tokenize(text: &str, range: Range<usize>) -> Vec<Token> {
     }
     push_words(stretch, at..stretch.len(), start, &mut found);
     found
+}
+
+/// Most digits of a number that is a name.
+const LONGEST_NAME: usize = 3;
+
+/// Whether the number at a range is a name, as in "phường 7", and counts nothing, as in "các phường
+/// 350 hồ sơ". The tokens before it are given.
+fn is_name(stretch: &str, range: &Range<usize>, before: &[Token]) -> bool {
+    let digits = stretch.get(range.clone()).unwrap_or_default();
+    if digits.len() > LONGEST_NAME || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return false;
+    }
+    let numbered = &words().numbered;
+    let last = |kind: &&String| {
+        let mut own = before.iter().rev().map(Token::word);
+        kind.rsplit(' ').all(|word| own.next() == Some(Some(word)))
+    };
+    let longest = numbered.kinds.iter().filter(last).map(|kind| kind.split(' ').count()).max();
+    let Some(kind) = longest else { return false };
+    let first = before.len().checked_sub(kind + 1).and_then(|at| before.get(at));
+    let counts = first.is_some_and(|token| {
+        token.number().is_some() || token.word().is_some_and(|word| numbered.plurals.contains(word))
+    });
+    let behind = stretch.get(range.end..).unwrap_or_default().trim_start_matches([' ', '\u{a0}']);
+    let next = folded(behind.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default());
+    !counts && !behind.starts_with('%') && !words().pattern.counted.contains(&next)
 }
 
 /// Adds the words and marks of a part without numbers.

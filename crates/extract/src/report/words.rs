@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use kpi::unit::{UnitDocument, UnitKind};
-use kpi::vietnamese::folding::folded;
+use kpi::vietnamese::folding::{self, folded};
 use serde::Deserialize;
 
 use kpi::word_file::{self, SpacedWordList, WordList};
@@ -20,6 +20,7 @@ pub struct ReportWords {
     pub(super) heading: HeadingWords,
     pub(super) table: ReportTableWords,
     pub(super) unit_name: UnitKindWords,
+    pub(super) numbered: NumberedWords,
     pub(super) pattern: PatternWords,
     pub(super) claim: ClaimWords,
 }
@@ -45,6 +46,9 @@ pub struct TimeWords {
     pub(super) earlier: Vec<String>,
     pub(super) plan: Vec<String>,
     pub(super) now: Vec<String>,
+    pub(super) same: Vec<String>,
+    pub(super) before_quarter: WordList,
+    pub(super) behind_quarter: WordList,
     pub(super) framing: Vec<String>,
     pub(super) one_day: Vec<String>,
     pub(super) bracketed: Vec<String>,
@@ -75,6 +79,12 @@ pub struct OwnerWords {
     pub(super) issues: Vec<String>,
     pub(super) offices: Vec<String>,
     pub(super) others: Vec<String>,
+    pub(super) of_tiers: Vec<String>,
+    pub(super) counted_by_tier: SpacedWordList,
+    pub(super) national: Vec<String>,
+    pub(super) national_places: Vec<String>,
+    pub(super) fields: WordList,
+    pub(super) own_fields: WordList,
     pub(super) tiers: Vec<String>,
     pub(super) elsewhere: SpacedWordList,
     pub(super) before_name: WordList,
@@ -158,6 +168,14 @@ impl UnitSort {
     }
 }
 
+/// Words around numbers that are names.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct NumberedWords {
+    pub(super) kinds: Vec<String>,
+    pub(super) plurals: WordList,
+}
+
 /// Words of headings.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
@@ -190,6 +208,7 @@ pub struct PatternWords {
     pub(super) counted: WordList,
     pub(super) before_member: WordList,
     pub(super) negations: SpacedWordList,
+    pub(super) other_topics: SpacedWordList,
     pub(super) averages: SpacedWordList,
     pub(super) joints: WordList,
     pub(super) weak_joints: WordList,
@@ -219,6 +238,12 @@ pub fn words() -> &'static ReportWords {
     &WORDS
 }
 
+/// Whether a text has the name of another tier or of its office.
+pub(super) fn names_tier(text: &str) -> bool {
+    let line = folding::words(text).join(" ");
+    words().owner.of_tiers.iter().any(|name| line.contains(name.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +254,7 @@ mod tests {
         let (title, time, owner) = (&words.title, &words.time, &words.owner);
         let (pattern, claim) = (&words.pattern, &words.claim);
         let of_owner = [&owner.own, &owner.others, &owner.tiers, &owner.leading, &owner.outside];
-        let more = [&owner.within, &owner.acting, &owner.agents, &owner.issues];
+        let more = [&owner.within, &owner.acting, &owner.agents, &owner.issues, &owner.of_tiers];
         let of_kinds = [&owner.whole, &owner.committee]
             .into_iter()
             .flat_map(|words| words.of_others(UnitSort { kind: UnitKind::Agency, is_city: false }));
@@ -247,7 +272,11 @@ mod tests {
             [&words.unit_name.kinds, &words.unit_name.omitted, &pattern.counted, &claim.continuing],
             [&pattern.before_member, &pattern.joints, &pattern.weak_joints, &pattern.sharing_verb],
         ];
-        let lists = lists.into_iter().flatten().chain([&claim.joining, &claim.behind_level]);
+        let lists = lists
+            .into_iter()
+            .flatten()
+            .chain([&claim.joining, &claim.behind_level])
+            .chain([&owner.fields, &owner.own_fields, &time.before_quarter, &time.behind_quarter]);
         let lists = lists.flat_map(WordList::iter);
         let spaced = [&pattern.negations, &pattern.averages, &claim.whole, &claim.part_of];
         let spaced =

@@ -385,6 +385,10 @@ pub struct PatternDocument {
     /// several measures, so other patterns can match them too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nothing: bool,
+    /// Whether the figure is also taken where the text names no system at all. `topic` then
+    /// excludes texts about other systems only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub topic_optional: bool,
 }
 
 /// A sentence of the report that the service writes from the ledger.
