@@ -44,8 +44,8 @@ fn shipped() -> &'static Shipped {
     &SHIPPED
 }
 
-/// A known number of a report: a row of the CSV file beside it, whose columns `indicator` and
-/// `dimensions` (`channel=online;service_level=4`) are the measure.
+/// A known number of a report: a row of the CSV file beside it. The columns `indicator` and
+/// `dimensions` (`channel=online;service_level=4`) are its measure.
 #[derive(Clone, Debug, PartialEq)]
 struct Row {
     /// Empty for a number that is not a figure of any indicator.
@@ -55,8 +55,8 @@ struct Row {
     value: Decimal64,
     /// The digits or words in the report.
     printed: String,
-    /// `figure`: must be found. `prior`: a figure of an earlier month, to be found as such. `not`: must
-    /// not be taken as a figure of this measure.
+    /// `figure`: must be found. `prior`: a figure of an earlier month, to be found as such. `not`:
+    /// must not be taken as a figure of this measure.
     role: String,
 }
 

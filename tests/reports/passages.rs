@@ -13,8 +13,8 @@ use crate::{Shipped, figures, shipped};
 ///
 /// `kind` is the kind of mistake that the passage stands for. `head` is `report` when the text
 /// follows a proper head of this unit and month; the few other rows describe heads that
-/// `a_head_without_month_or_unit_is_asked_about` tests. `must` are the figures that have to be found, `never` those that must not be
-/// taken for the month.
+/// `a_head_without_month_or_unit_is_asked_about` tests. `must` are the figures that have to be
+/// found, `never` those that must not be taken for the month.
 #[derive(serde::Deserialize)]
 struct Passage {
     kind: String,
