@@ -534,7 +534,7 @@ fn an_as_of_response_stays_identical_byte_by_byte() {
     }
 }
 
-/// Ten kinds of responses with a revision.
+/// Kinds of responses with a revision.
 const EVERY: [&str; 10] = [
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10",
     "observations",

@@ -57,9 +57,9 @@ fn bodies_are_as_in_the_snapshots() {
                  &fields=value,delta,delta_percent,like_for_like_delta"
             ),
         ),
-        ("ranking", format!("ranking?{rate}&level=department&period=2021-10&limit=2")),
+        ("ranking", format!("ranking?{rate}&parent=travinh&period=2021-10")),
         ("scorecard", "scorecard?unit=travinh&period=2021-10".to_owned()),
-        ("completeness", "completeness?unit=travinh&period=2021-10".to_owned()),
+        ("completeness", "completeness?period=2021-10&parent=travinh&limit=3".to_owned()),
         ("revisions", "revisions".to_owned()),
     ] {
         insta::assert_snapshot!(name, stable(&server.read(&path)));

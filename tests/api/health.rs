@@ -127,7 +127,7 @@ fn every_answer_has_the_number_of_its_request() {
 #[test]
 fn the_openapi_document_is_the_one_that_is_checked_in() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/openapi.json");
-    let renew = "renew it: cargo run -- openapi > openapi/openapi.json";
+    let renew = "renew it: target/debug/egov-kpi openapi > openapi/openapi.json";
     let checked_in =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; {renew}"));
     let built = egov_kpi::api::openapi_text().unwrap();

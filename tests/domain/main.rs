@@ -5,8 +5,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::wildcard_enum_match_arm,
     reason = "a test fails by panicking"
 )]
 

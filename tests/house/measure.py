@@ -34,6 +34,8 @@ from rust_source import TYPES, House, circles, tokens
 ROOT = Path(__file__).resolve().parents[2]
 HERE = "tests/house/"
 COLUMNS = 100
+# Most places that `--check` prints for a measure beyond its limit.
+MOST_PLACES = 20
 
 # What each top-level module may name besides itself, and the files that may name a path past their
 # layer. A crate may name what its Cargo.toml names; a module without a row is an error.
@@ -726,6 +728,9 @@ def main(arguments=None):
     for key in too_much:
         message = f"{MEASURES[key][0]} ({key}): {shown(key, results[key])}, limit {limits[key]:,}"
         print(f"measure: beyond its limit: {message}", file=sys.stderr)
+        # A measure that has long been above zero has too many places to be of help.
+        if len(results[key].places) <= MOST_PLACES:
+            print("\n".join(f"  {place}" for place in results[key].places), file=sys.stderr)
     return 1 if too_much else 0
 
 

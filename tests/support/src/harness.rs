@@ -69,9 +69,15 @@ impl Reply {
         }
         let in_vietnamese =
             |value: &Value| value["detail_vi"].as_str().is_some_and(|text| !text.is_empty());
-        assert!(in_vietnamese(&problem), "no Vietnamese: {problem}");
+        assert!(
+            in_vietnamese(&problem),
+            "no Vietnamese; add the sentence to catalogue/words/messages.toml: {problem}"
+        );
         for error in problem["errors"].as_array().into_iter().flatten() {
-            assert!(in_vietnamese(error), "without Vietnamese: {error}");
+            assert!(
+                in_vietnamese(error),
+                "no Vietnamese; add the sentence to catalogue/words/messages.toml: {error}"
+            );
         }
         let text = self.text().to_lowercase();
         for leak in [
