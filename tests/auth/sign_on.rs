@@ -245,7 +245,7 @@ fn cookies_are_secure_where_browsers_use_tls() {
 
 #[test]
 fn a_confidential_client_proves_itself_with_its_secret() {
-    let province = Province::with("egov-kpi", Some("5ecret"), &[]);
+    let province = Province::with("egov-kpi", Some("client-secret"), &[]);
     assert!(session(&province.sign_in("/overview")).is_some());
     province.issuer.sign_ons.lock().secret = Some("another".to_owned());
     refused(&province.sign_in("/overview"), 401, "invalid_client");
