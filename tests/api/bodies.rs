@@ -43,7 +43,8 @@ fn bodies_are_as_in_the_snapshots() {
     let (server, receipt) = province();
     insta::assert_snapshot!("receipt", stable(&receipt));
     let submission = receipt["submission"].as_str().unwrap();
-    let certificates = format!("observations?unit=tv.cdc&period=2021-10&indicator={CERTIFICATES}");
+    let certificates =
+        format!("observations?unit=tv.cdc&from=2021-10&to=2021-10&indicator={CERTIFICATES}");
     let rate = "measure=ioffice.documents.signed_rate";
     for (name, path) in [
         ("submission", format!("submissions/{submission}")),

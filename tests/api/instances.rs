@@ -74,7 +74,7 @@ fn with(path: &str, parameter: &str) -> String {
 fn min_revision_waits_until_this_server_has_it() {
     let server = Server::start();
     let other = Other::beside(&server);
-    for (value, path) in (1..).zip(EVERY.iter().chain(EVERY)) {
+    for (value, path) in (1..).zip(EVERY.iter().chain(&EVERY)) {
         let revision =
             server.record("travinh", &[(OUTGOING, "2021-10", value)])["revision"].as_i64().unwrap();
         let found = other.read(&with(path, &format!("min_revision={revision}")));
