@@ -31,8 +31,8 @@ use sha2::{Digest, Sha256};
 
 pub use proxy::{IpNetwork, TrustedProxies};
 pub use session::{
-    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, ended_cookie, session_cookie,
-    sign_in_with_code, sign_in_with_key, sign_on_address, started_cookie,
+    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, ended_cookie, foreign_sign_in,
+    session_cookie, sign_in_with_code, sign_in_with_key, sign_on_address, started_cookie,
 };
 pub use settings::{AccessSettings, BeforeFirstKey};
 pub use table::{ROUTES, RouteAccess, RouteArea};
@@ -473,7 +473,7 @@ async fn authorize(
             from(authorize_before_first_key(settings, app, headers, need)?)
         }
         None => match session::key_of_session(context, app, request, need, address).await? {
-            Some(key) => match sign_in(context, app, &key, address).await {
+            Some(key) => match sign_in_again(context, app, &key, address).await {
                 // The session has ended with its key or token. What is open needs none.
                 Err(refusal) if open && refusal.problem.status == 401 => {
                     from(Identity::anonymous(Role::Reader))
@@ -612,9 +612,27 @@ async fn sign_in(
     if let Some(fingerprint) = fingerprint {
         limits.known.insert(address, fingerprint);
     }
+    check_key_rate(context, identity)
+}
+
+/// Signs in with the key or token of a session. It was accepted when the session began, so it is no
+/// guess, whatever has become of it.
+async fn sign_in_again(
+    context: &ServiceContext,
+    app: &App,
+    key: &str,
+    address: Option<IpAddr>,
+) -> Result<Identity, AccessRefusal> {
+    match identify(app, &context.access, key).await {
+        Ok(identity) => check_key_rate(context, identity),
+        Err(refusal) => Err(check_anonymous_rate(context, address).err().unwrap_or(refusal)),
+    }
+}
+
+fn check_key_rate(context: &ServiceContext, identity: Identity) -> Result<Identity, AccessRefusal> {
     let refused =
         |wait| AccessRefusal::limited("rate_key", "too many requests with this key", wait);
-    limits.rates.key(&identity.holder).map_err(refused)?;
+    context.limits.rates.key(&identity.holder).map_err(refused)?;
     Ok(identity)
 }
 

@@ -162,10 +162,7 @@ impl Problem {
         let retry_after = u16::try_from(wait.as_secs().max(1)).ok();
         let problem =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "issuer-unreachable", "Try again", detail);
-        Self { retry_after, ..problem }.in_vietnamese(
-            "không kiểm tra được mã đăng nhập vì hệ thống đăng nhập một lần không phản hồi; hãy \
-             thử lại sau",
-        )
+        Self { retry_after, ..problem }
     }
 
     /// 503 until the ledger is loaded.

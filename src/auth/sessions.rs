@@ -1,7 +1,8 @@
 //! Sessions of the web pages (`docs/pages.md`).
 //!
-//! A person signs in with a key. The browser gets a cookie of 256 random bits. The database keeps
-//! the hash of the cookie, and the key encrypted with the cookie, so that
+//! A person signs in with a key, or with a token of the single sign-on; both are called key below.
+//! The browser gets a cookie of 256 random bits. The database keeps the hash of the cookie, and the
+//! key encrypted with the cookie, so that
 //! - a session has exactly the permissions of its key, and ends when the key ends, because each
 //!   request checks the key again;
 //! - somebody who reads the table learns no key, and somebody who inserts a row is not signed in,
@@ -31,8 +32,9 @@ const USE_INTERVAL: i64 = 60 * 1_000_000;
 /// How long an instance relies on a session that it has read. Another instance
 /// may have ended it.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// Most sessions that an instance remembers between requests.
+/// Most sessions that an instance remembers between requests, and most bytes of their keys.
 const MAX_REMEMBERED: usize = 20_000;
+const MAX_REMEMBERED_BYTES: usize = 16 << 20;
 
 /// The cookie of a session.
 #[derive(Clone)]
@@ -126,18 +128,42 @@ impl SessionCookie {
 }
 
 /// The sessions that this instance has seen last, by the identifiers of their cookies.
-pub struct SessionCache(Mutex<HashMap<String, RememberedSession>>);
+pub struct SessionCache(Mutex<RememberedSessions>);
+
+#[derive(Default)]
+struct RememberedSessions {
+    by_id: HashMap<String, RememberedSession>,
+    /// The length of all keys.
+    bytes: usize,
+}
+
+impl RememberedSessions {
+    fn insert(&mut self, id: String, session: RememberedSession) {
+        self.remove(&id);
+        let bytes = session.key.len();
+        if self.by_id.len() >= MAX_REMEMBERED || self.bytes + bytes > MAX_REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += bytes;
+        self.by_id.insert(id, session);
+    }
+
+    fn remove(&mut self, id: &str) {
+        self.bytes -= self.by_id.remove(id).map_or(0, |session| session.key.len());
+    }
+}
 
 /// A session as it was read last.
 struct RememberedSession {
     key: String,
+    /// Without the encrypted key.
     row: SessionRow,
     read_at: Instant,
 }
 
 impl Default for SessionCache {
     fn default() -> Self {
-        Self(Mutex::new("sessions", HashMap::new()))
+        Self(Mutex::new("sessions", RememberedSessions::default()))
     }
 }
 
@@ -147,7 +173,7 @@ impl SessionCache {
     #[must_use]
     pub fn trusted_key(&self, cookie: &SessionCookie, now: TimestampMicros) -> Option<String> {
         let sessions = self.0.lock();
-        let known = sessions.get(&cookie.id())?;
+        let known = sessions.by_id.get(&cookie.id())?;
         let is_trusted = has_not_ended(&known.row, now)
             && known.read_at.elapsed() < TRUSTED
             && !has_use_to_record(&known.row, now);
@@ -157,7 +183,7 @@ impl SessionCache {
     /// Whether this instance has read a session so recently that it need not read it again.
     #[must_use]
     pub fn contains(&self, cookie: &SessionCookie) -> bool {
-        self.0.lock().contains_key(&cookie.id())
+        self.0.lock().by_id.contains_key(&cookie.id())
     }
 
     /// Remembers a session as it was read now, and returns its key; `None` when the cookie belongs
@@ -170,10 +196,7 @@ impl SessionCache {
             sessions.remove(&id);
             return None;
         };
-        if sessions.len() >= MAX_REMEMBERED {
-            sessions.clear();
-        }
-        let read_at = Instant::now();
+        let (read_at, row) = (Instant::now(), SessionRow { sealed: String::new(), ..row });
         sessions.insert(id, RememberedSession { key: key.clone(), row, read_at });
         Some(key)
     }
@@ -199,6 +222,24 @@ pub fn has_use_to_record(row: &SessionRow, now: TimestampMicros) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_of_remembered_sessions_have_a_limit_of_bytes() {
+        let cache = SessionCache::default();
+        let long = "x".repeat(16_384);
+        for _ in 0..=MAX_REMEMBERED_BYTES / long.len() {
+            let cookie = SessionCookie::new().unwrap();
+            let row = cookie.begin(&long, TimestampMicros::new(0)).unwrap();
+            assert_eq!(cache.remember(&cookie, Some(row)).as_deref(), Some(long.as_str()));
+            assert!(cache.contains(&cookie));
+            let bytes = cache.0.lock().bytes;
+            assert!(bytes <= MAX_REMEMBERED_BYTES);
+            assert_eq!(bytes, cache.0.lock().by_id.len() * long.len());
+            cache.remember(&cookie, Some(cookie.begin(&long, TimestampMicros::new(0)).unwrap()));
+            assert_eq!(cache.0.lock().bytes, bytes, "the same session twice");
+        }
+        assert!(cache.0.lock().by_id.len() < 3, "all are forgotten at the limit");
+    }
 
     #[test]
     fn a_sealed_key_can_be_read_with_its_cookie_alone() {

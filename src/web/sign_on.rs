@@ -9,8 +9,8 @@ use super::language::PageLanguage;
 use super::layout::{NextPage, document, see_other};
 use super::request::{address, own_path, sign_in_target};
 use crate::api::access::{
-    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, sign_in_with_code,
-    sign_on_address, started_cookie,
+    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, foreign_sign_in,
+    sign_in_with_code, sign_on_address, started_cookie,
 };
 use crate::api::{HandlerResult, Problem, ServiceContext};
 use crate::auth::oidc::{AuthorizationAnswer, BrowserSignOn, SignOnAttempt};
@@ -71,11 +71,7 @@ pub async fn begin(request: HttpRequest, context: Data<ServiceContext>) -> Handl
 /// 401 for a sign-in that another browser has begun.
 pub async fn callback(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let sign_on = offered(&context)?;
-    let foreign = || {
-        Problem::unauthorized(
-            "this sign-in was not begun in this browser, or more than 10 minutes ago; begin again",
-        )
-    };
+    let foreign = || foreign_sign_in(&request, &context);
     let answer = Query::<AuthorizationAnswer>::from_query(request.query_string());
     let answer = answer.map_err(|_e| foreign())?;
     let attempt = attempt_cookie(request.headers())

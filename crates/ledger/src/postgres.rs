@@ -579,11 +579,17 @@ async fn listen(
 /// [`StoreError::Address`] for such a pooler, and those of connecting.
 fn require_own_sessions(address: &PostgresAddress, first: &mut Db) -> Result<(), StoreError> {
     let session = |db: &mut Db| sql::<Integer>("SELECT pg_backend_pid()").get_result::<i32>(db);
-    let one = session(first).map_err(fault)?;
-    let shared = match session(&mut address.connect()?) {
-        Ok(other) => other == one,
-        // The other connection has already prepared a statement of this name.
-        Err(DieselError::DatabaseError(_, told)) => told.message().contains("prepared statement"),
+    let mut second = address.connect()?;
+    let compared =
+        session(first).and_then(|one| Ok(session(&mut second)? == one || session(first)? != one));
+    let shared = match compared {
+        Ok(shared) => shared,
+        // A statement that one session has prepared is not known to another one.
+        Err(DieselError::DatabaseError(_, told))
+            if told.message().contains("prepared statement") =>
+        {
+            true
+        }
         Err(error) => return Err(fault(error)),
     };
     if shared {

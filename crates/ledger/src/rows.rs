@@ -283,7 +283,7 @@ pub struct ApiKeyUsageRow {
 pub struct SessionRow {
     /// The hash of the cookie.
     pub id: String,
-    /// The key of the person who signed in, encrypted with the cookie.
+    /// The key or token of the person who signed in, encrypted with the cookie.
     pub sealed: String,
     /// When it began.
     pub created_at: TimestampMicros,

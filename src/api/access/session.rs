@@ -125,10 +125,32 @@ pub async fn sign_in_with_code(
     answer: &AuthorizationAnswer,
 ) -> Result<(Identity, SessionCookie), Problem> {
     let place = ("GET", CALLBACK);
-    let token = sign_on.token(attempt, answer).await;
-    let token =
-        token.map_err(|error| refused(request, context, place, refusal_of(context, error)))?;
+    let (rates, address) = (&context.limits.rates, client_address(request, context));
+    rates.may_sign_in(address).map_err(|wait| {
+        let detail = "too many failed sign-ins from this address";
+        refused(request, context, place, AccessRefusal::limited("rate_sign_in", detail, wait))
+    })?;
+    let token = sign_on.token(attempt, answer).await.map_err(|error| {
+        // A code that the issuer refuses may be made up; each one occupies an exchange.
+        let is_refused = !matches!(
+            error,
+            SignOnError::Unreachable(_)
+                | SignOnError::Token(TokenRejection::Unreachable | TokenRejection::Unmapped)
+        );
+        if answer.code.is_some() && is_refused {
+            rates.failed(address);
+        }
+        refused(request, context, place, refusal_of(context, error))
+    })?;
     begin_session(request, context, place, &token).await
+}
+
+/// The refusal of an answer of the issuer to a sign-in that this browser has not begun.
+pub fn foreign_sign_in(request: &HttpRequest, context: &ServiceContext) -> Problem {
+    let detail = "this sign-in was not begun in this browser, or was begun more than 10 minutes \
+                  ago; begin again";
+    let refusal = AccessRefusal::unauthorized("sign_on", detail);
+    refused(request, context, ("GET", CALLBACK), refusal)
 }
 
 fn refusal_of(context: &ServiceContext, error: SignOnError) -> AccessRefusal {
@@ -150,8 +172,8 @@ fn refusal_of(context: &ServiceContext, error: SignOnError) -> AccessRefusal {
         }
         SignOnError::Token(TokenRejection::Unmapped) => AccessRefusal::forbidden(
             "unmapped",
-            "the single sign-on knows you, but you have no role in this service; its administrator \
-             can give you one",
+            "the single sign-on knows you, but gives you no role in this service; ask its \
+             administrator for one",
         ),
         SignOnError::Token(_) => AccessRefusal::unauthorized("token", detail),
         SignOnError::Refused(_) => AccessRefusal::unauthorized("sign_on", detail),

@@ -226,7 +226,7 @@ fn fetch(agent: &Agent, issuer: &str) -> Result<FetchedJwks, String> {
         .get("jwks_uri")
         .and_then(Value::as_str)
         .ok_or("the discovery document has no jwks_uri")?;
-    if !is_safe(place) {
+    if !is_as_safe(place, issuer) {
         return Err("jwks_uri is not an https address".to_owned());
     }
     let set = get(agent, place)?;
@@ -236,16 +236,16 @@ fn fetch(agent: &Agent, issuer: &str) -> Result<FetchedJwks, String> {
         .ok_or("the issuer's document has no list of keys")?;
     // The list may contain keys of unsupported kinds.
     let keys = listed.iter().take(MAX_KEYS).filter_map(public_key).collect();
-    let endpoints = endpoints(&described);
+    let endpoints = endpoints(&described, issuer);
     Ok(FetchedJwks { keys, endpoints, fetched: Some(Instant::now()), failed: false })
 }
 
 /// The addresses for browsers in a discovery document.
-fn endpoints(described: &Value) -> Option<SignOnEndpoints> {
+fn endpoints(described: &Value, issuer: &str) -> Option<SignOnEndpoints> {
     let address = |name: &str| {
         let text = described.get(name)?.as_str()?;
         // An address may have parameters of its own, which remain.
-        is_safe(text.split('?').next()?).then(|| text.to_owned())
+        is_as_safe(text.split('?').next()?, issuer).then(|| text.to_owned())
     };
     let names_issuer = described.get("authorization_response_iss_parameter_supported");
     Some(SignOnEndpoints {
@@ -311,6 +311,12 @@ pub(super) fn read_json(mut answer: Response<Body>) -> Result<Value, String> {
         .read_to_string(&mut text)
         .map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// Whether an address in the discovery document of an issuer is safe: an issuer elsewhere has no
+/// address on this machine.
+fn is_as_safe(address: &str, issuer: &str) -> bool {
+    is_safe(address) && (address.starts_with("https:") || issuer.starts_with("http:"))
 }
 
 /// Whether nobody on the network can replace what an address returns: it uses TLS, or is on this

@@ -119,7 +119,8 @@ impl SignOnAttempt {
             begun_at: TimestampMicros::new(i64::from_be_bytes(begun_at.try_into().ok()?)),
             target: String::from_utf8(target).ok()?,
         };
-        let age = u64::try_from(process_time().since(attempt.begun_at)).ok()?;
+        // The clock of the instance at which it began may differ.
+        let age = process_time().since(attempt.begun_at).unsigned_abs();
         let is_own: bool = attempt.derived("state").as_bytes().ct_eq(state.as_bytes()).into();
         (is_own && Duration::from_micros(age) < MAX_AGE).then_some(attempt)
     }

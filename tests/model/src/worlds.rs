@@ -401,7 +401,7 @@ fn manners(indicator: &Indicator, random: &mut Random) -> Vec<Members> {
 }
 
 /// A valid random world; the same seed gives the same world. It has up to 14 units with their
-/// history, seven indicators, nine kpis, and thirty months of figures with gaps.
+/// history, indicators of each kind, kpis, and thirty months of figures with gaps.
 pub fn random_world(seed: u64) -> World {
     grown(seed, MOST_UNITS, 2, Forest::happen)
 }
