@@ -331,6 +331,37 @@ fn a_code_is_of_use_once_and_only_with_the_verifier_of_its_sign_in() {
 }
 
 #[test]
+fn made_up_codes_count_as_failed_sign_ins_and_stop_to_occupy_exchanges() {
+    let province = Province::new();
+    let (cookie, place) = province.begin("/");
+    let own = province.sign_in_there(&place);
+    let state = own.split(['?', '&']).find(|part| part.starts_with("state=")).unwrap();
+    let made_up = format!("{CALLBACK}?{state}&code=x&iss={}", encoded(&province.issuer.address));
+    let statuses: Vec<u16> =
+        (0..70).map(|_| province.come_back(&made_up, &cookie).status).collect();
+    assert_eq!(statuses[..60], [401; 60]);
+    assert_eq!(statuses[62..], [429; 8], "{statuses:?}");
+    // Nor does a good code of this address occupy one meanwhile.
+    assert_eq!(province.come_back(&own, &cookie).status, 429);
+}
+
+#[test]
+fn sessions_with_a_token_that_the_issuer_no_longer_knows_are_no_failed_sign_ins() {
+    let province = Province::new();
+    let session = session(&province.sign_in("/")).unwrap();
+    let other = Signer::ec();
+    province.issuer.publish(&[other.public("2")]);
+    eventually("the key is withdrawn", LONG, || province.page("/overview", &session).status == 401);
+    for _ in 0..70 {
+        assert_eq!(province.page("/overview", &session).status, 401);
+    }
+    let key = province.server.issue(egov_kpi::auth::role::Role::Reader, None).key;
+    let bearer = format!("Bearer {key}");
+    let me = province.server.send("GET", "/api/v1/me", &[("authorization", &bearer)], None);
+    assert_eq!(me.status, 200, "the address can still sign in: {}", me.text());
+}
+
+#[test]
 fn an_id_token_that_is_not_for_this_sign_in_signs_nobody_in() {
     let province = Province::new();
     let (good, signer) = (province.id_claims(), province.signer.clone());
@@ -402,7 +433,7 @@ fn the_session_has_the_token_that_programs_may_use_as_well() {
     for roles in [&[][..], &["other"]] {
         province.person(roles);
         let reply = province.sign_in("/overview");
-        refused(&reply, 403, "bạn chưa có vai trò nào trong dịch vụ này");
+        refused(&reply, 403, "chưa cấp cho bạn vai trò nào trong dịch vụ này");
     }
     let headers = [ENGLISH, HTML];
     let (cookie, place) = province.begin("/overview");
@@ -415,7 +446,7 @@ fn the_session_has_the_token_that_programs_may_use_as_well() {
 #[test]
 fn a_token_endpoint_that_fails_is_a_page_and_not_a_hang() {
     let province = Province::new();
-    let sentence = "hệ thống đăng nhập một lần không phản hồi";
+    let sentence = "ăng nhập một lần hiện không phản hồi đúng";
     for endpoint in [
         TokenEndpoint::Slow,
         TokenEndpoint::Huge,
