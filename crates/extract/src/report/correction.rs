@@ -18,6 +18,8 @@ struct CorrectionCues {
     wrong: Option<Regex>,
     /// Words behind a number.
     after: Option<Regex>,
+    /// Words between a number and the right one for it.
+    instead: Option<Regex>,
 }
 
 static CUES: LazyLock<CorrectionCues> = LazyLock::new(|| {
@@ -27,6 +29,7 @@ static CUES: LazyLock<CorrectionCues> = LazyLock::new(|| {
         right: cue_expression(&list.right, "$"),
         wrong: cue_expression(&list.wrong, "$"),
         after: cue_expression(&list.after, ""),
+        instead: cue_expression(&list.instead, ""),
     }
 });
 
@@ -86,6 +89,7 @@ pub(super) fn replaces(list: &ItemSequence, wrong: usize, right: usize) -> bool 
         && part_of(list, wrong).contains(&right)
         && word(wrong) == word(right)
         && same
+        && matches(CUES.instead.as_ref(), between)
         && matches(CUES.right.as_ref(), between)
         && !matches(CUES.wrong.as_ref(), between)
 }

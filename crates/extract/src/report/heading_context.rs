@@ -110,6 +110,7 @@ impl HeadingContext {
                 .is_some_and(|item| paragraph.begins_with_another(item.token, item.unit, false))
             && !paragraph.is_in_capitals(first.map_or(0, |item| item.token))
             || paragraph.names_another_whole()
+            || !titled && paragraph.begins_with_tier()
             || paragraph.begins_with_other_field();
         self.headings.push(OpenHeading { foreign, level, text: own, line, topic, when });
         self.foreign = self.headings.iter().any(|heading| heading.foreign);

@@ -95,6 +95,21 @@ impl ItemSequence {
         (from, self.text.get(from..self.start(range.end)).unwrap_or_default())
     }
 
+    /// The clause with a colon at its end that comes before an item, in the same part of the
+    /// sentence. Without such a clause the range is empty.
+    #[must_use]
+    pub fn label_before(&self, item: usize) -> Range<usize> {
+        let mut label = 0..0;
+        for clause in self.clauses().into_iter().take_while(|clause| clause.range.end <= item) {
+            if clause.colon {
+                label = clause.range;
+            } else if clause.new_part {
+                label = 0..0;
+            }
+        }
+        label
+    }
+
     /// The clauses.
     #[must_use]
     pub fn clauses(&self) -> Vec<Clause> {
@@ -147,7 +162,9 @@ impl SequenceWriter<'_> {
             let Some(token) = tokens.get(at) else { break };
             if token.is('(') {
                 let silent = !has_number(tokens, at + 1..sentence.end);
-                if silent && gives_time(tokens, at + 1..sentence.end) {
+                let inside = at + 1..sentence.end;
+                if silent && (gives_time(tokens, inside.clone()) || self.ends_early(tokens, inside))
+                {
                     // "Văn bản đi (lũy kế): 5.000": the words count as if not in parentheses.
                     let current = open.last().copied().flatten();
                     open.push(current);
@@ -321,6 +338,14 @@ impl SequenceWriter<'_> {
             }
         }
         is_until(introduced).then(|| (sign_of_end(self.period, first), 1))
+    }
+
+    /// Whether a parenthesis says that the numbers beside it are of a part of the month: "tính đến
+    /// ngày 15/10".
+    fn ends_early(&self, tokens: &[Token], range: Range<usize>) -> bool {
+        range
+            .take_while(|at| tokens.get(*at).is_some_and(|token| !token.is(')')))
+            .any(|at| self.days(tokens, at).is_some_and(|(sign, _)| sign == mark::PART))
     }
 
     /// The unit named at a token, with commas or dashes allowed between its words, and the number

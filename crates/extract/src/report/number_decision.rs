@@ -728,8 +728,9 @@ impl SentenceWork<'_> {
 /// confidence is always below 0.9.
 const APPROXIMATE_PENALTY: f64 = 0.15;
 
-/// Reduction of the confidence of a figure of a system that the text does not name.
-const ASSUMED_PENALTY: f64 = 0.15;
+/// Reduction of the confidence of a figure of a system that the text does not name, so that it
+/// needs acceptance.
+const ASSUMED_PENALTY: f64 = 0.25;
 
 fn confidence(gap: usize, claim: &FigureClaim, approximate: bool) -> f64 {
     let gap = f64::from(u32::try_from(gap.min(10)).unwrap_or(10));

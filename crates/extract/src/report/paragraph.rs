@@ -139,6 +139,18 @@ impl<'a> ReportParagraph<'a> {
         })
     }
 
+    /// Whether its first words name another tier or its office, and no second one beside it.
+    #[must_use]
+    pub fn begins_with_tier(&self) -> bool {
+        let owner = &words().owner;
+        let Some(first) = self.tokens.iter().position(|token| token.word().is_some()) else {
+            return false;
+        };
+        let line = self.line();
+        let whole = owner.tiers.iter().any(|tier| line.contains(&format!(" {tier} ")));
+        !whole && owner.of_tiers.iter().any(|tier| self.phrase_at(first, tier).is_some())
+    }
+
     /// The time that its first sentence names, if that is a heading: `**Phương hướng tháng 6.**
     /// Tiến hành ...`.
     pub(super) fn time_of_first_words(&self) -> Option<TimeScope> {
@@ -187,6 +199,17 @@ impl<'a> ReportParagraph<'a> {
             && !self.topics.iter().any(|(at, _)| line.contains(&place(*at)))
     }
 
+    /// The system that a line before names that is no label with a number: the title of these
+    /// lines.
+    pub(super) fn topic_of_title(&self, token: usize) -> Option<usize> {
+        let is_title = |at: usize| {
+            let place = self.tokens.get(at).map_or(0, |token| token.range.start);
+            self.text.get(line_at(self.text, place)).is_some_and(|line| !is_key_value(line))
+        };
+        let named = self.topics.iter().rev().find(|(at, _)| *at < token && is_title(*at));
+        named.map(|(_, topic)| *topic)
+    }
+
     /// The number of words of a phrase, if it begins at a token.
     pub(super) fn phrase_at(&self, token: usize, phrase: &str) -> Option<usize> {
         let word = |at: usize| self.tokens.get(at).and_then(Token::word);
@@ -233,7 +256,8 @@ impl<'a> ReportParagraph<'a> {
     }
 }
 
-/// Adds a semicolon between two lines that are each a label, a colon and a number.
+/// Adds a comma between two lines that are each a label, a colon and a number. The time of a line
+/// applies to the next one too.
 fn split_lines(text: &str, tokens: Vec<Token>) -> Vec<Token> {
     let mut found: Vec<Token> = Vec::new();
     for token in tokens {
@@ -242,7 +266,7 @@ fn split_lines(text: &str, tokens: Vec<Token>) -> Vec<Token> {
         let mut lines = [end, token.range.start].into_iter();
         let is_labelled = |place| text.get(line_at(text, place)).is_some_and(is_key_value);
         if between.contains('\n') && lines.all(is_labelled) {
-            found.push(Token { kind: TokenKind::Mark(';'), range: end..end });
+            found.push(Token { kind: TokenKind::Mark(','), range: end..end });
         }
         found.push(token);
     }

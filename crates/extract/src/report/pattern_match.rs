@@ -214,9 +214,13 @@ impl<'a> ReportParagraph<'a> {
         let names = |range: Range<Option<usize>>, accepts: &dyn Fn(usize) -> bool| {
             self.topics.iter().any(|(at, topic)| range.contains(&Some(*at)) && accepts(*topic))
         };
+        // "Chứng thư số: tiếp nhận 12 hồ sơ qua dịch vụ công"
+        let label = sequence.label_before(seen.clause.start);
+        let labelled = token_of(label.start)..token_of(label.end);
         // "cấp mới 13 chứng thư số; tạo mới 70 tài khoản iOffice"
         let last = token_of(seen.segment.end.saturating_sub(1)).map(|last| last + 1);
         let beside = !names(token_of(seen.clause.start)..Some(token), &|_| true)
+            && !names(labelled, &|_| true)
             && names(Some(token)..last, &is_topic);
         let inside = beside || names(named, &is_topic);
         let fits = above.topic_at(self, token).is_some_and(is_topic)
@@ -227,7 +231,10 @@ impl<'a> ReportParagraph<'a> {
     /// The system that the text at a token is about, where the lines before a label and a number do
     /// not count.
     fn topic_of(&self, token: usize, above: &HeadingContext) -> Option<usize> {
-        if self.is_key_value(token) { above.topic_of_frame() } else { above.topic_at(self, token) }
+        if !self.is_key_value(token) {
+            return above.topic_at(self, token);
+        }
+        self.topic_of_title(token).or_else(|| above.topic_of_frame())
     }
 
     /// Whether a figure is assumed to belong to the system of its pattern.

@@ -101,7 +101,7 @@ pub fn time_scopes(sequence: &ItemSequence, before: TimeScope) -> (Vec<TimeScope
         if clause.new_part {
             carried = base;
         }
-        let cues = find_cues(sequence, &clause.range, before);
+        let cues = find_cues(sequence, &clause.range, base);
         let first_number = clause.range.clone().find(|item| sequence.is_number(*item));
         for item in clause.range.clone() {
             let at = sequence.start(item);
@@ -236,7 +236,7 @@ fn find_cues(
         found.push((start, start + 2, TimeScope::Earlier));
     }
     // After "Quý II/2022, ..." the words "trong kỳ" mean the quarter.
-    let spans = matches!(before, TimeScope::WiderFrame | TimeScope::Earlier);
+    let spans = matches!(before, TimeScope::Wider | TimeScope::WiderFrame | TimeScope::Earlier);
     let same = if spans { before } else { TimeScope::Now };
     for (expression, when) in CUES.iter().chain(std::iter::once(&(SAME.clone(), same))) {
         let Some(expression) = expression else { continue };

@@ -126,7 +126,14 @@ fn is_name(stretch: &str, range: &Range<usize>, before: &[Token]) -> bool {
     };
     let longest = numbered.kinds.iter().filter(last).map(|kind| kind.split(' ').count()).max();
     let Some(kind) = longest else { return false };
-    let first = before.len().checked_sub(kind + 1).and_then(|at| before.get(at));
+    let mut first = before.len().checked_sub(kind + 1).and_then(|at| before.get(at));
+    // "các xã, phường 125 chứng thư số"
+    if first.is_some_and(|token| token.is(',')) {
+        let kinds = &words().unit_name.kinds;
+        let goes_on =
+            |token: &&Token| token.is(',') || token.word().is_some_and(|word| kinds.contains(word));
+        first = before.iter().rev().skip(kind).find(|token| !goes_on(token));
+    }
     let counts = first.is_some_and(|token| {
         token.number().is_some() || token.word().is_some_and(|word| numbered.plurals.contains(word))
     });

@@ -65,6 +65,7 @@ pub struct CorrectionWords {
     pub(super) right: Vec<String>,
     pub(super) wrong: Vec<String>,
     pub(super) after: Vec<String>,
+    pub(super) instead: Vec<String>,
 }
 
 /// The beginnings of clauses about an owner.
