@@ -440,7 +440,7 @@ fn the_session_has_the_token_that_programs_may_use_as_well() {
     let both = format!("{}; {}", cookie.split(';').next().unwrap(), ENGLISH.1);
     let back = province.sign_in_there(&place);
     let reply = province.server.send("GET", &back, &[("cookie", &both), headers[1]], None);
-    assert!(reply.text().contains("you have no role in this service"), "{}", reply.text());
+    assert!(reply.text().contains("but gives you no role in this service"), "{}", reply.text());
 }
 
 #[test]
