@@ -28,8 +28,9 @@ _SERIES, _RANKING = (
 _PROMETHEUS, _TEXT = "/prometheus/api/v1", "egov_ioffice_documents_outgoing_figure"
 _SPAN = "start=2024-01-01T00:00:00Z&end=2024-06-01T00:00:00Z"
 
-# Only the person who uploaded a file can see it; tests/pages does.
-OF_ONE_UPLOAD = {"/send/{draft}"}
+# Routes that answer one person only: who uploaded a file (tests/pages), and who signs in at the
+# single sign-on (tests/auth/sign_on.rs).
+OF_ONE_PERSON = {"/send/{draft}", "/sign-in/oidc", "/sign-in/oidc/callback"}
 
 # Every declared GET route with its test requests: several where parameters lead to different code.
 ROUTES = {
@@ -340,7 +341,7 @@ def ask_every_route(place, database):
     key = fill(place, database)
     served = place.serve(database, "--rate-limit", "off")
     caller = Caller(served, key, HANG)
-    missing = sorted(declared_routes(caller) - set(ROUTES) - OF_ONE_UPLOAD)
+    missing = sorted(declared_routes(caller) - set(ROUTES) - OF_ONE_PERSON)
     place.check(not missing, "routes without a line in the table of this test", missing)
     today = datetime.now(UTC)
     last_month = (today.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
