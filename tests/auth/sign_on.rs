@@ -1,10 +1,13 @@
 //! Signing in on the web pages at the single sign-on: the code flow with PKCE, and what others may
 //! try with it.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use egov_kpi::api::access::{AccessSettings, RouteArea};
+use egov_kpi::api::limits::LimitSettings;
+use egov_kpi::api::limits::rates::RateLimit;
 use egov_kpi::auth::oidc::{BrowserSignOn, ClientSettings};
 use serde_json::{Value, json};
 
@@ -34,7 +37,24 @@ impl Province {
         Self::at(PUBLIC, audience, secret, open)
     }
 
+    /// One in which an address may fail to sign in five times.
+    fn of_few_failures() -> Self {
+        let few = RateLimit { count: NonZeroU32::new(5).unwrap(), period: LONG };
+        let limits = LimitSettings { sign_in: Some(few), ..LimitSettings::default() };
+        Self::bounded(PUBLIC, "egov-kpi", None, &[], limits)
+    }
+
     fn at(public: &str, audience: &str, secret: Option<&str>, open: &[RouteArea]) -> Self {
+        Self::bounded(public, audience, secret, open, LimitSettings::default())
+    }
+
+    fn bounded(
+        public: &str,
+        audience: &str,
+        secret: Option<&str>,
+        open: &[RouteArea],
+        limits: LimitSettings,
+    ) -> Self {
         let (issuer, signer) = (Issuer::start(), Signer::ec());
         issuer.publish(&[signer.public("1")]);
         issuer.sign_ons.lock().secret = secret.map(ToOwned::to_owned);
@@ -52,7 +72,7 @@ impl Province {
             open: open.to_vec(),
             ..AccessSettings::default()
         };
-        let province = Self { server: Guarded::with(access), issuer, signer };
+        let province = Self { server: Guarded::bounded(access, limits), issuer, signer };
         province.person(&["kpi-reporter"]);
         province
     }
@@ -332,33 +352,15 @@ fn a_code_is_of_use_once_and_only_with_the_verifier_of_its_sign_in() {
 
 #[test]
 fn made_up_codes_count_as_failed_sign_ins_and_stop_to_occupy_exchanges() {
-    let province = Province::new();
+    let province = Province::of_few_failures();
     let (cookie, place) = province.begin("/");
     let own = province.sign_in_there(&place);
     let state = own.split(['?', '&']).find(|part| part.starts_with("state=")).unwrap();
     let made_up = format!("{CALLBACK}?{state}&code=x&iss={}", encoded(&province.issuer.address));
-    let statuses: Vec<u16> =
-        (0..70).map(|_| province.come_back(&made_up, &cookie).status).collect();
-    assert_eq!(statuses[..60], [401; 60]);
-    assert_eq!(statuses[62..], [429; 8], "{statuses:?}");
+    let statuses: Vec<u16> = (0..7).map(|_| province.come_back(&made_up, &cookie).status).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429]);
     // Nor does a good code of this address occupy one meanwhile.
     assert_eq!(province.come_back(&own, &cookie).status, 429);
-}
-
-#[test]
-fn sessions_with_a_token_that_the_issuer_no_longer_knows_are_no_failed_sign_ins() {
-    let province = Province::new();
-    let session = session(&province.sign_in("/")).unwrap();
-    let other = Signer::ec();
-    province.issuer.publish(&[other.public("2")]);
-    eventually("the key is withdrawn", LONG, || province.page("/overview", &session).status == 401);
-    for _ in 0..70 {
-        assert_eq!(province.page("/overview", &session).status, 401);
-    }
-    let key = province.server.issue(egov_kpi::auth::role::Role::Reader, None).key;
-    let bearer = format!("Bearer {key}");
-    let me = province.server.send("GET", "/api/v1/me", &[("authorization", &bearer)], None);
-    assert_eq!(me.status, 200, "the address can still sign in: {}", me.text());
 }
 
 #[test]
