@@ -364,6 +364,28 @@ fn made_up_codes_count_as_failed_sign_ins_and_stop_to_occupy_exchanges() {
 }
 
 #[test]
+fn sessions_with_a_token_that_the_issuer_no_longer_knows_are_no_failed_sign_ins() {
+    let province = Province::of_few_failures();
+    let session = session(&province.sign_in("/")).unwrap();
+    let other = Signer::ec();
+    province.issuer.publish(&[other.public("2")]);
+    // A token with the new key makes the service fetch the keys again.
+    let token = other.token("2", &province.issuer.claims(&["kpi-reporter"]));
+    let status = |bearer: &str| {
+        let authorization = format!("Bearer {bearer}");
+        let headers = [("authorization", authorization.as_str())];
+        province.server.send("GET", "/api/v1/me", &headers, None).status
+    };
+    std::thread::sleep(SHORT);
+    assert_eq!(status(&token), 200);
+    for _ in 0..7 {
+        assert_eq!(province.page("/overview", &session).status, 401);
+    }
+    let guesses: Vec<u16> = (0..6).map(|_| status("x")).collect();
+    assert_eq!(guesses, [401, 401, 401, 401, 401, 429], "the sessions used none of the five");
+}
+
+#[test]
 fn an_id_token_that_is_not_for_this_sign_in_signs_nobody_in() {
     let province = Province::new();
     let (good, signer) = (province.id_claims(), province.signer.clone());
