@@ -275,7 +275,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     let (periods, limit) = (params.periods, params.limit.of(params.format));
     let query = |current: Month| SeriesQuery {
         measures: params.measure,
-        whose: params.units,
+        units: params.units,
         when: periods.at(current),
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
         fields: requested,
@@ -285,7 +285,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     respond(&request, &context, &view, async |snapshot, stamp| {
         let query = query(snapshot.month());
         let light =
-            query.whose.is_light() && query.measures.len() * query.whose.named() * 60 < HEAVY;
+            query.units.is_light() && query.measures.len() * query.units.named() * 60 < HEAVY;
         let page = if light {
             snapshot.series(&query)?
         } else {
@@ -423,7 +423,7 @@ fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
     let below = |code: &str, count: fn(&UnitForest, UnitPosition) -> usize| {
         state.units.position(code).map_or(0, |position| count(&state.units, position))
     };
-    let units = match &query.whose {
+    let units = match &query.units {
         UnitSelector::Units(units) => units.len(),
         UnitSelector::ChildrenOf(code) => {
             below(code, |units, position| units.children(position).count())

@@ -165,7 +165,7 @@ pub fn table(app: &App, lang: Language) -> Result<String, Error> {
     for (measure, name, unit) in measures(app, vi) {
         let query = SeriesQuery {
             measures: vec![measure.clone()],
-            whose: UnitSelector::Units(vec![UNIT.to_owned()]),
+            units: UnitSelector::Units(vec![UNIT.to_owned()]),
             when: PeriodSelector::Span(month, month),
             of_today: false,
             fields: RequestedFields::of_point(),

@@ -96,7 +96,7 @@ impl HistoryQuery {
     fn series(&self) -> SeriesQuery {
         SeriesQuery {
             measures: self.measures.clone(),
-            whose: UnitSelector::Units(self.units.clone()),
+            units: UnitSelector::Units(self.units.clone()),
             when: PeriodSelector::Span(self.from, self.to),
             of_today: self.of_today,
             offset: 0,

@@ -50,7 +50,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     };
     let trends = SeriesQuery {
         measures: vec![measure.clone()],
-        whose: UnitSelector::ChildrenOf(code.clone()),
+        units: UnitSelector::ChildrenOf(code.clone()),
         when: PeriodSelector::Span(period.back(MONTHS - 1), period),
         of_today,
         offset: 0,

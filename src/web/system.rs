@@ -55,7 +55,7 @@ pub async fn get(
     let query = SeriesQuery {
         limit: measures.len().max(1),
         measures,
-        whose: UnitSelector::Units(vec![code.clone()]),
+        units: UnitSelector::Units(vec![code.clone()]),
         when: PeriodSelector::Span(
             Period::containing(Step::Month, month.plus(1 - MONTHS)),
             Period::containing(Step::Month, month),

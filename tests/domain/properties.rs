@@ -699,7 +699,7 @@ fn series(app: &App) -> Vec<SeriesView> {
         let when = PeriodSelector::Span(period(step, model::FIRST), period(step, last));
         let query = SeriesQuery {
             measures: measures.clone(),
-            whose: UnitSelector::Units(units.clone()),
+            units: UnitSelector::Units(units.clone()),
             when,
             of_today: false,
             fields: RequestedFields::of_point(),

@@ -314,7 +314,7 @@ fn systems(snapshot: &Snapshot, unit: &str, period: Period) -> Result<Vec<System
         }
         let page = snapshot.series(&super::series::SeriesQuery {
             measures: measures.clone(),
-            whose: super::series::UnitSelector::Units(vec![unit.to_owned()]),
+            units: super::series::UnitSelector::Units(vec![unit.to_owned()]),
             when: super::series::PeriodSelector::Span(period, period),
             of_today: false,
             offset: 0,

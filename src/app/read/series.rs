@@ -56,7 +56,7 @@ pub struct SeriesQuery {
     /// The measures.
     pub measures: Vec<Measure>,
     /// The units.
-    pub whose: UnitSelector,
+    pub units: UnitSelector,
     /// The periods.
     pub when: PeriodSelector,
     /// Whether to use `geography=current` (`docs/specification.md#merged-units`).
@@ -577,7 +577,7 @@ impl Snapshot {
     pub fn series(&self, query: &SeriesQuery) -> Result<SeriesPage, Error> {
         let state = self.state();
         check(state, query)?;
-        let (units, geography) = (units_of(state, &query.whose)?, self.geography(query.of_today));
+        let (units, geography) = (units_of(state, &query.units)?, self.geography(query.of_today));
         let programs: Vec<(&Measure, Program)> = query
             .measures
             .iter()
@@ -673,7 +673,7 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
     if query.measures.is_empty() {
         faults.push(Fault::new("/measure", "missing", "name at least one measure"));
     }
-    let named = if let UnitSelector::Units(units) = &query.whose { units.len() } else { 1 };
+    let named = if let UnitSelector::Units(units) = &query.units { units.len() } else { 1 };
     if query.measures.len() > MAX_NAMED || named > MAX_NAMED {
         faults.push(Fault::new(
             "/measure",
@@ -718,8 +718,8 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
     if faults.is_empty() { Ok(()) } else { Err(Error::Invalid(faults)) }
 }
 
-fn units_of(state: &State, whose: &UnitSelector) -> Result<Vec<UnitPosition>, Error> {
-    match whose {
+fn units_of(state: &State, selected: &UnitSelector) -> Result<Vec<UnitPosition>, Error> {
+    match selected {
         UnitSelector::Units(codes) => codes.iter().map(|code| state.find_unit(code)).collect(),
         UnitSelector::ChildrenOf(code) => {
             Ok(state.units.children(state.find_unit(code)?).collect())

@@ -2,7 +2,7 @@
 
     python3 -B tests/faults/attacks                 the cases that are short enough for ./tests/run
     python3 -B tests/faults/attacks --long          more rounds, and the cases that take minutes
-    python3 -B tests/faults/attacks --only NAME     cases whose name or kind contains NAME
+    python3 -B tests/faults/attacks --only NAME     cases with a name or kind that contains NAME
     python3 -B tests/faults/attacks --list          kinds and cases
 
 Prints one line for each case and at the end the numbers of passed and failed cases; exit code 1
@@ -60,7 +60,7 @@ def main():
     parser.add_argument(
         "--long", action="store_true", help="more rounds, and the cases that take minutes"
     )
-    parser.add_argument("--only", help="only cases whose name or kind contains this text")
+    parser.add_argument("--only", help="only cases with a name or kind that contains this text")
     parser.add_argument("--list", action="store_true", help="print kinds and cases")
     add_options(parser)
     options = parser.parse_args()

@@ -72,7 +72,7 @@ def verified(place, database, what="the ledger"):
 
 
 def started(place, *command):
-    """A process of the program whose standard output goes into a file."""
+    """A process of the program with its standard output in a file."""
     out = open(place.folder / "killed.out", "wb")  # noqa: SIM115 - the process keeps it
     with out:
         return subprocess.Popen(
