@@ -260,8 +260,9 @@ def database_cut_from_both(world):
 
 
 def bad_lines(world, lines, seconds, *commands):
-    """Applies commands to lines for some seconds; posts and reads must continue. A submission takes
-    about ten round trips to the database, one after the other."""
+    """Applies commands to lines for some seconds; posts and reads must continue. An instance needs
+    about twenty round trips to the database for a group of submissions, because the other instance
+    has written since its last one."""
     since = time.monotonic()
     for line in lines:
         for command in commands:

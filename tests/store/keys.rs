@@ -1,6 +1,8 @@
 //! Responses to idempotency keys, and API keys, on every backend.
 
-use ledger::{ApiKeyUsageRow, Commit, IdempotencyRow, LedgerHead, StoreError, WriteOutcome};
+use ledger::{
+    ApiKeyUsageRow, Commit, IdempotencyRow, KeyName, LedgerHead, StoreError, WriteOutcome,
+};
 
 use crate::ledger::{
     JANUARY, Place, bare, bringing, declaration, dictionaries, figure, nth, time_at, write,
@@ -21,6 +23,10 @@ fn answer(holder: &str, target: &str, key: &str, recorded_at: i64) -> Idempotenc
 
 pub fn simple(key: &str) -> IdempotencyRow {
     answer("holder", "POST /x", key, 5)
+}
+
+pub fn key_name<'k>(holder: &'k str, target: &'k str, key: &'k str) -> KeyName<'k> {
+    KeyName { holder, target, key }
 }
 
 pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
@@ -46,7 +52,10 @@ pub fn an_answer_is_kept_with_what_it_answers_or_not_at_all(place: &dyn Place) {
         WriteOutcome::Written
     );
     let store = place.open();
-    assert_eq!(store.idempotent_response("holder", "POST /x", "one").unwrap(), Some(simple("one")));
+    assert_eq!(
+        store.idempotent_response(key_name("holder", "POST /x", "one")).unwrap(),
+        Some(simple("one"))
+    );
     assert_eq!(store.idempotent_responses().unwrap(), [simple("one"), simple("two")]);
     // A response is stored even if there is no revision to record.
     assert_eq!(store.write(nth(2), &[], &[simple("three")]).unwrap(), WriteOutcome::Written);
@@ -100,13 +109,23 @@ pub fn keys_differ_by_holder_and_target(place: &dyn Place) {
         );
     }
     for row in &rows {
-        assert_eq!(
-            store.idempotent_response(&row.holder, &row.target, &row.key).unwrap().as_ref(),
-            Some(row)
-        );
+        assert_eq!(store.idempotent_response(row.name()).unwrap().as_ref(), Some(row));
     }
-    assert_eq!(store.idempotent_response("b", "POST /x?dry_run=true", "k").unwrap(), None);
+    assert_eq!(
+        store.idempotent_response(key_name("b", "POST /x?dry_run=true", "k")).unwrap(),
+        None
+    );
     assert_eq!(store.idempotent_responses().unwrap().len(), 4);
+    let names = [
+        key_name("b", "POST /x?dry_run=true", "k"),
+        rows[3].name(),
+        key_name("b", "POST /x", "K"),
+        rows[1].name(),
+    ];
+    let mut found = store.responses_to(&names).unwrap();
+    found.sort_by_key(|row| row.recorded_at);
+    assert_eq!(found, [rows[1].clone(), rows[3].clone()]);
+    assert_eq!(store.responses_to(&[]).unwrap(), []);
 }
 
 pub fn keys_are_listed_in_the_same_order_everywhere(place: &dyn Place) {
@@ -128,8 +147,8 @@ pub fn old_answers_are_forgotten_a_bounded_number_at_a_time(place: &dyn Place) {
     assert_eq!(store.purge_idempotency(time_at(10)).unwrap(), 10);
     assert_eq!(
         (
-            store.idempotent_response("holder", "POST /x", "k9").unwrap(),
-            store.idempotent_response("holder", "POST /x", "k10").unwrap()
+            store.idempotent_response(key_name("holder", "POST /x", "k9")).unwrap(),
+            store.idempotent_response(key_name("holder", "POST /x", "k10")).unwrap()
         ),
         (None, Some(rows[10].clone()))
     );

@@ -11,6 +11,7 @@ use ledger::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::keys::key_name;
 use crate::ledger::{
     JANUARY, Place, bare, bringing, declaration, dictionaries, eventful, figure, filled, measures,
     nth, replayed, span, time_at, units, write,
@@ -46,7 +47,7 @@ pub fn an_empty_ledger_answers_everything_with_nothing(place: &dyn Place) {
     );
     assert!(
         store.idempotent_responses().unwrap().is_empty()
-            && store.idempotent_response("holder", "target", "key").unwrap().is_none()
+            && store.idempotent_response(key_name("holder", "target", "key")).unwrap().is_none()
     );
     assert!(store.observations(&ObservationQuery::default()).unwrap().is_empty());
 }

@@ -15,18 +15,22 @@
 //! | `log_target.rs` | the target of log lines |
 //! | `schema.rs` | the tables |
 //! | `reads.rs`, `writes.rs` | all queries and the only way to write; compiled for each backend |
+//! | `new_rows.rs` | the rows that a batch of commits inserts |
 //! | `replay.rs` | reading the whole ledger at the start, on two threads |
 //! | `chain.rs` | the hash chain, which reveals changed rows |
 //! | `verified.rs` | reading only what the hash chain covers |
 //! | `partial.rs` | files that get their final name only when complete |
 //! | `triggers.rs` | the triggers that a database should have |
 //! | `sqlite.rs` | opening, transactions and backup with SQLite |
+//! | `sqlite/batch.rs` | how SQLite checks and inserts a batch |
 //! | `postgres.rs` | opening, transactions and notifications with PostgreSQL |
+//! | `postgres/batch.rs` | the statements by which PostgreSQL checks and inserts a batch |
 //! | `postgres/address.rs` | addresses of PostgreSQL databases |
 
 pub mod chain;
 mod error;
 mod log_target;
+mod new_rows;
 mod numbers;
 mod outcome;
 pub mod partial;
@@ -52,7 +56,7 @@ use postgres::PostgresLedger;
 pub use revision::{ExpectedHead, MalformedRevision, RevisionId, RevisionRef};
 pub use rows::{
     ApiKeyUsageRow, CatalogueVersion, ClosingRow, Commit, DeclarationRow, DeclarationVersion,
-    DraftRow, IdempotencyRow, LedgerHead, MeasureRow, ObservationKey, ObservationQuery,
+    DraftRow, IdempotencyRow, KeyName, LedgerHead, MeasureRow, ObservationKey, ObservationQuery,
     ObservationRow, PageChange, REPORT, RecordedCommit, RevisionContents, RevisionRow, SessionRow,
     StrayRows, SubmissionRecord, SubmissionRow, UnitRow,
 };
@@ -361,16 +365,27 @@ impl Store {
     /// The stored response to an idempotency key.
     pub fn idempotent_response(
         &self,
-        holder: &str,
-        target: &str,
-        key: &str,
+        name: KeyName<'_>,
     ) -> Result<Option<IdempotencyRow>, StoreError> {
-        let found = ask!(self, idempotent_response, holder, target, key)?;
-        if let (Some(_), Backend::Postgres(ledger)) = (&found, &self.backend) {
-            // The response confirms a change, which must not be visible on one server only.
-            ledger.await_standbys()?;
+        Ok(self.responses_to(&[name])?.pop())
+    }
+
+    /// The stored responses to idempotency keys, in any order; one query for all.
+    pub fn responses_to(&self, names: &[KeyName<'_>]) -> Result<Vec<IdempotencyRow>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        match &self.backend {
+            Backend::Sqlite(ledger) => ledger.read(|db| sqlite::batch::responses(db, names)),
+            Backend::Postgres(ledger) => {
+                let found = ledger.read(|db| postgres::batch::responses(db, names))?;
+                if !found.is_empty() {
+                    // They confirm changes, which must not be visible on one server only.
+                    ledger.await_standbys()?;
+                }
+                Ok(found)
+            }
+        }
     }
 
     /// All stored responses to idempotency keys, ordered by holder, target and key.

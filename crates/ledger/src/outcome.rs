@@ -27,3 +27,15 @@ pub enum AppendOutcome {
     /// newest revision.
     OtherHistory(RevisionId),
 }
+
+/// What could keep a batch of commits from being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchChecks {
+    /// Whether one of its idempotency keys already has a response, of another instance.
+    pub is_key_taken: bool,
+    /// Whether there are figures of a later revision, which would be taken for those of the next
+    /// one.
+    pub is_next_taken: bool,
+    /// How many of the measures that it names are in the dictionary.
+    pub measures: usize,
+}

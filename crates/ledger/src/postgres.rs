@@ -5,6 +5,7 @@
 //! on a small runtime of their own.
 
 mod address;
+pub mod batch;
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -98,6 +99,8 @@ static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection may take to respond to a check.
 const PING_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long after a response a connection is used again without a check, which takes a round trip.
+const PING_PAUSE: Duration = Duration::from_millis(200);
 /// How often overdue steps are searched for.
 const STEP_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -260,8 +263,10 @@ impl PostgresLedger {
 
     /// Runs queries on a reading connection.
     pub fn read<T>(&self, ask: impl FnOnce(&mut Db) -> QueryResult<T>) -> Result<T, StoreError> {
-        let mut db = self.readers.get_timeout(POOL_TIMEOUT).map_err(unreachable)?;
-        ask(&mut db).map_err(fault)
+        let mut reader = self.readers.get_timeout(POOL_TIMEOUT).map_err(unreachable)?;
+        let found = ask(&mut reader.db).map_err(fault);
+        reader.responded = found.is_ok().then(Instant::now);
+        found
     }
 
     /// As [`PostgresLedger::read`], for queries about a large part of the ledger, which may take as
@@ -287,8 +292,9 @@ impl PostgresLedger {
         date: impl FnOnce(Option<TimestampMicros>) -> Result<WriteBatch<'b>, StoreError>,
     ) -> Result<AppendOutcome, StoreError> {
         self.with_writer_lock(|db| {
-            let (commits, keys) = date(Some(clock_time(db).map_err(fault)?))?;
-            let outcome = writes::append(db, expected, commits, keys)?;
+            let (time, newest) = batch::clock_and_newest(db).map_err(fault)?;
+            let (commits, keys) = date(Some(time))?;
+            let outcome = writes::append(db, expected, newest, commits, keys)?;
             let end = match &outcome {
                 AppendOutcome::Written(_) if !commits.is_empty() => TransactionEnd::Announced,
                 AppendOutcome::Behind(head) if head.revision != expected.number => {
@@ -499,10 +505,9 @@ impl WritingConnection {
     }
 }
 
-/// The time of the server's clock: of the statement, not of the start of the transaction.
+/// The time of the server's clock.
 fn clock_time(db: &mut Db) -> QueryResult<TimestampMicros> {
-    diesel::select(sql::<BigInt>("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
-        .get_result(db)
+    diesel::select(sql::<BigInt>(batch::CLOCK)).get_result(db)
 }
 
 /// The statement that lets the server end the session when its transaction is idle for this many
@@ -526,20 +531,30 @@ enum TransactionEnd {
 #[derive(Debug)]
 struct ReaderManager(Arc<PostgresAddress>);
 
+/// A connection that reads.
+struct ReadingConnection {
+    db: Db,
+    /// When the server last responded on it; `None` after an error.
+    responded: Option<Instant>,
+}
+
 impl ManageConnection for ReaderManager {
-    type Connection = Db;
+    type Connection = ReadingConnection;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<Db, StoreError> {
-        self.0.connect()
+    fn connect(&self) -> Result<ReadingConnection, StoreError> {
+        Ok(ReadingConnection { db: self.0.connect()?, responded: Some(Instant::now()) })
     }
 
-    fn is_valid(&self, db: &mut Db) -> Result<(), StoreError> {
-        with_step_timeout(PING_TIMEOUT, || db.batch_execute("")).map_err(fault)
+    fn is_valid(&self, reader: &mut ReadingConnection) -> Result<(), StoreError> {
+        if reader.responded.is_some_and(|last| last.elapsed() < PING_PAUSE) {
+            return Ok(());
+        }
+        with_step_timeout(PING_TIMEOUT, || reader.db.batch_execute("")).map_err(fault)
     }
 
-    fn has_broken(&self, db: &mut Db) -> bool {
-        <Db as Connection>::TransactionManager::is_broken_transaction_manager(db)
+    fn has_broken(&self, reader: &mut ReadingConnection) -> bool {
+        <Db as Connection>::TransactionManager::is_broken_transaction_manager(&mut reader.db)
     }
 }
 

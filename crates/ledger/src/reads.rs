@@ -91,8 +91,7 @@ pub fn head_and_hash(db: &mut Db) -> QueryResult<(LedgerHead, chain::Hash)> {
         .first(db)
         .optional()?;
     let Some(row) = newest else { return Ok((LedgerHead::default(), chain::beginning())) };
-    let hash =
-        row.hash.as_deref().and_then(chain::read).ok_or_else(|| without_hash(row.revision))?;
+    let hash = read_hash(row.revision, row.hash.as_deref())?;
     Ok((LedgerHead { revision: row.revision, recorded_at: row.recorded_at }, hash))
 }
 
@@ -122,8 +121,7 @@ pub fn hashes(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<chain::Hash
             if revision != last.next() {
                 return Err(unreadable("a revision that does not follow the one before it"));
             }
-            let hash = hash.as_deref().and_then(chain::read);
-            found.push(hash.ok_or_else(|| without_hash(revision))?);
+            found.push(read_hash(revision, hash.as_deref())?);
             last = revision;
         }
     }
@@ -135,8 +133,11 @@ pub fn revision(db: &mut Db, number: RevisionNumber) -> QueryResult<Option<Revis
     revisions::table.find(number).select(RevisionRow::as_select()).first(db).optional()
 }
 
-fn without_hash(revision: RevisionNumber) -> diesel::result::Error {
-    diesel::result::Error::DeserializationError(Box::new(MissingHash(revision)))
+/// The hash of a revision from its digits.
+pub fn read_hash(revision: RevisionNumber, digits: Option<&str>) -> QueryResult<chain::Hash> {
+    digits
+        .and_then(chain::read)
+        .ok_or_else(|| diesel::result::Error::DeserializationError(Box::new(MissingHash(revision))))
 }
 
 fn unreadable(what: &str) -> diesel::result::Error {
@@ -379,20 +380,6 @@ pub fn times(db: &mut Db, up_to: RevisionNumber) -> QueryResult<Vec<TimestampMic
         }
     }
     Ok(found)
-}
-
-/// The stored response to an idempotency key.
-pub fn idempotent_response(
-    db: &mut Db,
-    holder: &str,
-    target: &str,
-    key: &str,
-) -> QueryResult<Option<IdempotencyRow>> {
-    idempotency_keys::table
-        .find((holder, target, key))
-        .select(IdempotencyRow::as_select())
-        .first(db)
-        .optional()
 }
 
 /// All stored responses to idempotency keys, in order of the keys.

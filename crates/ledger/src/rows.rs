@@ -265,6 +265,25 @@ pub struct IdempotencyRow {
     pub answer: String,
 }
 
+/// What names an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyName<'k> {
+    /// The owner of the key.
+    pub holder: &'k str,
+    /// The target of the request: method and path with query.
+    pub target: &'k str,
+    /// The idempotency key.
+    pub key: &'k str,
+}
+
+impl IdempotencyRow {
+    /// The name of the key.
+    #[must_use]
+    pub fn name(&self) -> KeyName<'_> {
+        KeyName { holder: &self.holder, target: &self.target, key: &self.key }
+    }
+}
+
 /// The last use of an API key; not part of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = key_uses, treat_none_as_default_value = false)]

@@ -29,6 +29,8 @@ use super::triggers::{Triggers, differences, plain};
 /// The connection type that `reads` and `writes` are compiled for.
 type Db = SqliteConnection;
 
+pub mod batch;
+
 #[path = "reads.rs"]
 pub mod reads;
 #[path = "writes.rs"]
@@ -240,7 +242,8 @@ impl SqliteLedger {
     ) -> Result<AppendOutcome, StoreError> {
         self.with_writer_lock(|db| {
             let (commits, keys) = date(None)?;
-            writes::append(db, expected, commits, keys)
+            let newest = reads::head_and_hash(db)?;
+            writes::append(db, expected, newest, commits, keys)
         })
     }
 

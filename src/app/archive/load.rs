@@ -140,7 +140,7 @@ fn load_keys(
         Ok::<(), Error>(())
     };
     archive.keys(&mut |key| {
-        match store.idempotent_response(&key.holder, &key.target, &key.key)? {
+        match store.idempotent_response(key.name())? {
             Some(held) if held == key => {}
             Some(_) => {
                 return Err(Error::Conflict {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use ledger::{IdempotencyRow, RevisionNumber, RevisionRow, Store, TimestampMicros, chain};
+use ledger::{IdempotencyRow, KeyName, RevisionNumber, RevisionRow, Store, TimestampMicros, chain};
 
 /// A response to a write. It is stored without the revision's hash, which covers the whole revision
 /// and is known only after the commit.
@@ -84,10 +84,16 @@ impl IdempotencyKey {
         Self::new(holder, target, chain::digits(&Sha256::digest(body)), body)
     }
 
+    /// What names the key in the ledger.
+    #[must_use]
+    pub fn name(&self) -> KeyName<'_> {
+        KeyName { holder: &self.holder, target: &self.target, key: &self.key }
+    }
+
     /// Whether another request has the same scope and key, whatever its body is.
     #[must_use]
     pub fn has_same_key(&self, other: &Self) -> bool {
-        (&self.holder, &self.target, &self.key) == (&other.holder, &other.target, &other.key)
+        self.name() == other.name()
     }
 
     /// Checks that the body of a repeated request equals the first one.
@@ -159,9 +165,19 @@ impl IdempotencyKey {
         &self,
         store: &Store,
     ) -> Result<Option<Replayable<T>>, Error> {
-        let Some(row) = store.idempotent_response(&self.holder, &self.target, &self.key)? else {
-            return Ok(None);
-        };
+        let found = store.idempotent_response(self.name())?;
+        found.map(|row| self.read_replay(&row, store)).transpose()
+    }
+
+    /// As [`IdempotencyKey::load_replay`], from the row of this key.
+    ///
+    /// # Errors
+    /// As for [`IdempotencyKey::load_replay`].
+    pub fn read_replay<T: DeserializeOwned + WriteResponse>(
+        &self,
+        row: &IdempotencyRow,
+        store: &Store,
+    ) -> Result<Replayable<T>, Error> {
         self.check_same_body(&row.body_hash)?;
         let unreadable = |_e| {
             Error::Malformed(
@@ -191,7 +207,7 @@ impl IdempotencyKey {
         answer.set_revision_hash(
             named.and_then(|row| row.hash).unwrap_or_else(|| chain::digits(&chain::beginning())),
         );
-        Ok(Some(Replayable { answer, replayed: true }))
+        Ok(Replayable { answer, replayed: true })
     }
 
     /// The row that stores a response to this key.

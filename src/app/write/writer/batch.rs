@@ -15,7 +15,7 @@ use crate::app::stored::{stored_measure, stored_month, stored_unit};
 use crate::app::write::evaluate::{
     Evaluation, Sender, check_closed_withdrawal, evaluate, retain_current_figures,
 };
-use crate::app::write::idempotency::{Replayable, WriteResponse};
+use crate::app::write::idempotency::{IdempotencyKey, Replayable, WriteResponse};
 use crate::app::write::receipt::Receipt;
 use crate::clock::time_text;
 use crate::error::{Error, chain};
@@ -23,8 +23,8 @@ use kpi::cube::{MeasureId, Overlay};
 use kpi::rules::RuleBook;
 use ledger::chain::{self as hash_chain, Hash};
 use ledger::{
-    AppendOutcome, Commit, DeclarationVersion, IdempotencyRow, MeasureRow, ObservationRow, REPORT,
-    RevisionId, RevisionNumber, StoreError, SubmissionRow, TimestampMicros,
+    AppendOutcome, Commit, DeclarationVersion, IdempotencyRow, KeyName, MeasureRow, ObservationRow,
+    REPORT, RevisionId, RevisionNumber, StoreError, SubmissionRow, TimestampMicros,
 };
 
 /// Most submissions, and most figures, in one transaction.
@@ -236,24 +236,36 @@ impl WriterContext {
         submits: Vec<QueuedSubmission>,
     ) -> (Vec<QueuedSubmission>, Vec<EvaluatedSubmission>) {
         let (mut fresh, mut answered) = (Vec::with_capacity(submits.len()), Vec::new());
+        let mut answer = |submit: QueuedSubmission, answer| {
+            let _caller_gone = submit.reply.send(answer);
+            answered.push(EvaluatedSubmission::Answered);
+        };
+        let keys = submits.iter().filter_map(|submit| submit.idempotency.as_ref());
+        let names: Vec<KeyName<'_>> = keys.map(IdempotencyKey::name).collect();
+        let found = self.store.responses_to(&names);
+        let (rows, error) = found.map_or_else(|e| (Vec::new(), Some(e)), |rows| (rows, None));
+        let mut unknown = Vec::new();
         for submit in submits {
             // The key may have been revoked or have expired while the request waited.
             if let Err(error) = submit.by.still_valid() {
-                let _caller_gone = submit.reply.send(Err(error));
-                answered.push(EvaluatedSubmission::Answered);
+                answer(submit, Err(error));
                 continue;
             }
-            let found = submit
-                .idempotency
-                .as_ref()
-                .map_or(Ok(None), |idempotency| idempotency.load_replay(&self.store));
-            match found.transpose() {
+            let Some(idempotency) = &submit.idempotency else {
+                fresh.push(submit);
+                continue;
+            };
+            match rows.iter().find(|row| row.name() == idempotency.name()) {
+                _ if error.is_some() => unknown.push(submit),
                 None => fresh.push(submit),
-                Some(given) => {
-                    let _caller_gone = submit.reply.send(given.map(SubmissionReply::Done));
-                    answered.push(EvaluatedSubmission::Answered);
+                Some(row) => {
+                    let given = idempotency.read_replay(row, &self.store);
+                    answer(submit, given.map(SubmissionReply::Done));
                 }
             }
+        }
+        if let Some(error) = error {
+            refuse(unknown, &error.into());
         }
         (fresh, answered)
     }
