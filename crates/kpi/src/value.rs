@@ -536,6 +536,7 @@ impl<'a> ValueSource<'a> {
             .collect();
         let single = matches!(figures.as_slice(), [figure] if !figure.previous);
         let is_reported = self.geography == Geography::AsReported;
+        let plain = is_reported && !program.has_previous() && !program.may_not_apply(&self.view);
         let state = |(place, month): (usize, Month)| {
             let row = || rolled.iter().filter_map(|operand| operand.get(place));
             let exists = self.units.exists(unit, month);
@@ -545,7 +546,14 @@ impl<'a> ValueSource<'a> {
             if !exists || row().any(|operand| operand.cover == LeafCover::Nothing) {
                 return None;
             }
-            if single || row().all(|operand| operand.cover == LeafCover::All) {
+            // Where all operands cover the same leaves, all are available at each of these leaves
+            // and at each unit that has no others below it.
+            let is_same = |operand: &RollUp| {
+                rolled.first().and_then(|first| first.get(place)).is_some_and(|first| {
+                    operand.cover == first.cover && (plain || first.cover == LeafCover::All)
+                })
+            };
+            if single || row().all(is_same) {
                 let values = row().map(|operand| wide_float(operand.sum)).collect();
                 let first = row().next()?;
                 let origin = if program.computed {
