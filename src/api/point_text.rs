@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::json_text::JsonBuffer;
-use crate::app::read::fields::{Field, FieldChoice};
+use crate::app::read::fields::{Field, FieldChoice, FieldSet};
 use crate::app::read::series::PointView;
 use kpi::change::{UnavailableReason, ValueReason};
 use kpi::period::Period;
@@ -13,18 +13,19 @@ use kpi::value::Origin;
 pub struct PeriodText {
     /// The period.
     pub name: String,
-    /// Its first instant.
+    /// Its first instant, where points have it.
     time: String,
 }
 
 impl PeriodText {
-    /// The texts of a period.
+    /// The texts of a period, for points with these fields.
     #[must_use]
-    pub fn new(period: Period) -> Self {
+    pub fn new(period: Period, fields: FieldSet) -> Self {
         let mut name = String::with_capacity(12);
         let written = write!(name, "\"{period}\"");
         debug_assert!(written.is_ok(), "a text takes all characters");
-        Self { name, time: format!("\"{}\"", period.time()) }
+        let timed = fields.contains(Field::Time);
+        Self { name, time: if timed { format!("\"{}\"", period.time()) } else { String::new() } }
     }
 }
 
@@ -93,7 +94,6 @@ fn reason(to: &mut JsonBuffer, reason: Option<UnavailableReason>) {
 #[cfg(test)]
 pub mod choices {
     use super::*;
-    use crate::app::read::fields::FieldSet;
     use crate::app::read::series::OperandValues;
     use kpi::number::{Decimal64, Rounded};
 

@@ -101,7 +101,12 @@ pub fn openapi_text() -> Result<String, serde_json::Error> {
 /// The routes of the OpenAPI document.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config.service(utoipa_actix_web::scope(API).configure(|api: &mut ServiceConfig<'_>| {
-        api.service(observations::post)
+        // They are searched in this order, and each path with a parameter costs time: the most
+        // frequent requests come first.
+        api.service(series::get)
+            .service(ranking::get)
+            .service(scorecard::get)
+            .service(observations::post)
             .service(observations::get)
             .service(workbooks::post)
             .service(workbooks::get_template)
@@ -111,9 +116,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(reports::get_written)
             .service(submissions::get)
             .service(submissions::delete)
-            .service(series::get)
-            .service(ranking::get)
-            .service(scorecard::get)
             .service(findings::get)
             .service(quality::get)
             .service(completeness::get)

@@ -647,13 +647,20 @@ impl<'a> MeasureSeries<'a> {
         })
     }
 
+    /// Whether the unit has the same leaves in two months, and none of them was another one.
+    fn is_unchanged(&self, now: Month, then: Month) -> bool {
+        let units = self.source.units;
+        units.same_epoch(now, then)
+            || (units.exists(self.unit, now) && units.is_unchanged(self.unit, then, now))
+    }
+
     fn are_months_comparable(
         &self,
         (now, now_state): (Month, &MonthState),
         (then, then_state): (Month, &MonthState),
     ) -> bool {
         let units = self.source.units;
-        if units.same_epoch(now, then) {
+        if self.is_unchanged(now, then) {
             return now_state.cover == then_state.cover;
         }
         let covered_now = self.source.leaves_covered(&now_state.cover, self.unit, now);
@@ -815,12 +822,17 @@ impl<'a> MeasureSeries<'a> {
             self.source.leaves_covered(&now_state.cover, self.unit, month),
             self.source.leaves_covered(&then_state.cover, self.unit, before),
         );
-        let (kept_now, kept_then) = leaves_in_both(
-            self.source.units,
-            self.successors_at((month, before)),
-            (month, &covered.0),
-            (before, &covered.1),
-        );
+        let (kept_now, kept_then) = if self.is_unchanged(month, before) {
+            let both = covered.0.intersection(&covered.1);
+            (both.clone(), both)
+        } else {
+            leaves_in_both(
+                self.source.units,
+                self.successors_at((month, before)),
+                (month, &covered.0),
+                (before, &covered.1),
+            )
+        };
         if kept_now.is_empty() {
             return Ok(None);
         }
@@ -948,10 +960,6 @@ fn leaves_in_both(
     (now, covered_now): (Month, &BitSet),
     (then, covered_then): (Month, &BitSet),
 ) -> (BitSet, BitSet) {
-    if units.same_epoch(now, then) {
-        let both = covered_now.intersection(covered_then);
-        return (both.clone(), both);
-    }
     // A leaf that ended without a successor is dropped. A leaf is kept when all its successors lie
     // outside this unit, which has a share of it.
     let continued = covered_then.iter().filter(|leaf| !units.successors_at(*leaf, now).is_empty());

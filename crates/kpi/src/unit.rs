@@ -4,7 +4,7 @@
 //! that a roll-up reads a range. A [`UnitPosition`] is a place in this order. Positions change when
 //! units are added, so they are only used in memory; the ledger stores a [`UnitNumber`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -182,6 +182,9 @@ pub struct Unit {
     pub last: Month,
     successors: Vec<UnitPosition>,
     predecessors: Vec<UnitPosition>,
+    /// The months from which a unit begins or ceases to exist that is this unit, a unit below it,
+    /// or one that became part of these; in order.
+    changes: Box<[Month]>,
     /// Its place among the units that have units below them.
     inner: Option<u32>,
 }
@@ -358,6 +361,7 @@ impl UnitForest {
                 last,
                 successors: Vec::new(),
                 predecessors: Vec::new(),
+                changes: Box::default(),
                 inner: if *size > 1 { inner_places.next() } else { None },
             });
         }
@@ -386,6 +390,10 @@ impl UnitForest {
                     .into_iter()
                     .for_each(|unit| unit.predecessors.push(*before));
             }
+        }
+        let changes = changes_of(&units);
+        for (unit, changes) in units.iter_mut().zip(changes) {
+            unit.changes = changes.into_iter().collect();
         }
         let numbers = placed(&units).map(|(position, unit)| (unit.number, position)).collect();
         let epochs = epochs_of(&units);
@@ -519,6 +527,15 @@ impl UnitForest {
         self.epoch_index(one) == self.epoch_index(other)
     }
 
+    /// Whether the units that exist below a unit, or are to become part of it, are the same in two
+    /// months and all months between them.
+    #[must_use]
+    pub fn is_unchanged(&self, position: UnitPosition, one: Month, other: Month) -> bool {
+        let (first, last) = (one.min(other), one.max(other));
+        let within = |change: &Month| first < *change && *change <= last;
+        self.get(position).is_some_and(|unit| !unit.changes.iter().any(within))
+    }
+
     /// The leaves below a unit in a month, or the unit itself when it is a leaf.
     #[must_use]
     pub fn leaves(&self, position: UnitPosition, month: Month) -> BitSet {
@@ -631,6 +648,31 @@ impl UnitForest {
     fn epoch(&self, month: Month) -> Option<&UnitEpoch> {
         self.epochs.get(self.epoch_index(month).checked_sub(1)?)
     }
+}
+
+/// The changes of each unit ([`UnitForest::is_unchanged`]).
+fn changes_of(units: &[Unit]) -> Vec<BTreeSet<Month>> {
+    let mut changes = vec![BTreeSet::new(); units.len()];
+    for (position, unit) in placed(units) {
+        let begins = Some(unit.first).filter(|first| *first > FIRST_MONTH);
+        let ends = Some(unit.last).filter(|last| *last < LAST_MONTH).map(|last| last.plus(1));
+        if begins.is_none() && ends.is_none() {
+            continue;
+        }
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![position]);
+        while let Some(next) = waiting.pop() {
+            if let Some(here) = units.get(next.index()).filter(|_| seen.insert(next)) {
+                changes.get_mut(next.index()).into_iter().for_each(
+                    |months: &mut BTreeSet<Month>| {
+                        months.extend(begins.iter().chain(&ends));
+                    },
+                );
+                waiting.extend(here.parent);
+                waiting.extend(&here.successors);
+            }
+        }
+    }
+    changes
 }
 
 /// Index of the document, depth and size of the subtree of each unit, in tree order. Units in a
