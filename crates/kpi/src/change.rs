@@ -343,6 +343,12 @@ impl<'a> MeasureSeries<'a> {
         Self { first, states: OnceCell::new(), ..self }
     }
 
+    /// The same series for a query of one period that is compared with no other.
+    #[must_use]
+    pub fn only(self, period: Period) -> Self {
+        Self { first: period.first(), last: period.last(), states: OnceCell::new(), ..self }
+    }
+
     /// The same series, prepared also for changes of the year to date: with all months from January
     /// of the year before.
     #[must_use]

@@ -287,6 +287,26 @@ impl Program {
         })
     }
 
+    /// The share of a measure with members in its total over all of them, in percent. `None` for
+    /// a measure without members, an average and a kpi, which have no share.
+    #[must_use]
+    pub fn of_share(catalogue: &Catalogue, view: &CubeView<'_>, measure: &Measure) -> Option<Self> {
+        let indicator = catalogue.indicator(&measure.code)?;
+        if measure.members.is_empty() || indicator.kind == IndicatorKind::Average {
+            return None;
+        }
+        let operand =
+            |members: &Members| Operand::Figure(FigureOperand::of(indicator, members, false, view));
+        let side = |place| Box::new(ProgramNode::Operand(place));
+        Some(Self {
+            node: ProgramNode::Binary(FormulaOperator::Divide, side(0), side(1)),
+            operands: vec![operand(&measure.members), operand(&Members::none())],
+            factor: 100.0,
+            percent: true,
+            computed: true,
+        })
+    }
+
     /// The program of an expression. `asked` gives the members of dimensions that the expression
     /// names without a member. `None` when an indicator is not declared.
     #[must_use]
