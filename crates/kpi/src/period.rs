@@ -86,6 +86,12 @@ impl Month {
         self.plus(1).first_day().pred_opt().unwrap_or(NaiveDate::MIN)
     }
 
+    /// The number of its days.
+    #[must_use]
+    pub fn days(self) -> u32 {
+        self.last_day().day()
+    }
+
     /// January of the same year.
     #[must_use]
     pub fn january(self) -> Self {

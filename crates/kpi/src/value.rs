@@ -501,7 +501,9 @@ impl<'a> ValueSource<'a> {
                 Availability::Missing | Availability::Partial | Availability::Nowhere => None,
             },
         };
-        program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
+        let mut values = program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?;
+        values.extend(program.days_of(month));
+        program.apply(&values)
     }
 
     /// The states of `count` months from `first`. `prev()` reads the month before each.
@@ -529,12 +531,9 @@ impl<'a> ValueSource<'a> {
         };
         let rolled: SmallVec<[Vec<RollUp>; 2]> = figures
             .iter()
-            .map(|figure| {
-                let from = if figure.previous { first.plus(-1) } else { first };
-                self.roll_up(figure, unit, from, count)
-            })
+            .map(|figure| self.roll_up(figure, unit, first.plus(-figure.shift.months()), count))
             .collect();
-        let single = matches!(figures.as_slice(), [figure] if !figure.previous);
+        let single = matches!(figures.as_slice(), [figure] if figure.shift.is_none());
         let is_reported = self.geography == Geography::AsReported;
         let state = |(place, month): (usize, Month)| {
             let row = || rolled.iter().filter_map(|operand| operand.get(place));
@@ -546,7 +545,8 @@ impl<'a> ValueSource<'a> {
                 return None;
             }
             if single || row().all(|operand| operand.cover == LeafCover::All) {
-                let values = row().map(|operand| wide_float(operand.sum)).collect();
+                let values = row().map(|operand| wide_float(operand.sum));
+                let values = values.chain(program.days_of(month)).collect();
                 let first = row().next()?;
                 let origin = if program.computed {
                     Origin::Computed
@@ -591,7 +591,8 @@ impl<'a> ValueSource<'a> {
             }
             _ => Origin::Computed,
         };
-        let values = gathered.values();
+        let mut values = gathered.values();
+        values.extend(program.days_of(month));
         Some(MonthState {
             values,
             cover: if covers_all {
@@ -895,8 +896,9 @@ impl<'a> ValueSource<'a> {
         let leaves = self.applying_leaves(program, unit, month, prior);
         let at = |leaf: UnitPosition| match self.collect_operands(program, leaf, month, prior) {
             Availability::Whole(operands) => {
-                let amount = program
-                    .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
+                let values = operands.iter().map(|pieces| total(pieces));
+                let values: Vec<f64> = values.chain(program.days_of(month)).collect();
+                let amount = program.apply(&values)?;
                 Some(Contribution::new(amount, leaf, month))
             }
             Availability::Missing | Availability::Partial | Availability::Nowhere => None,

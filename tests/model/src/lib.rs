@@ -1370,7 +1370,7 @@ impl World {
         if !self.has_year_to_date(asked) {
             return Err(Reason::NotApplicable);
         }
-        let start = now.start - now.start.rem_euclid(12);
+        let start = now.end() - now.end().rem_euclid(12);
         let span = Span { start, length: now.end() - start + 1, has_before: false };
         let none = Prior { flow: None, level: None };
         let found = self.found_with(asked, unit, span, |_| none);
@@ -1402,7 +1402,7 @@ impl World {
         if !self.has_year_to_date(asked) {
             return Err(Reason::NotApplicable);
         }
-        let start = now.start - now.start.rem_euclid(12);
+        let start = now.end() - now.end().rem_euclid(12);
         let span = Span { start, length: now.end() - start + 1, has_before: false };
         let other = span.earlier(12);
         let (this, that) = (self.together(asked, unit, span), self.together(asked, unit, other));
@@ -1469,7 +1469,7 @@ impl World {
         if other.months().all(|month| matches!(self.stead(unit, month), Stead::Nobody)) {
             return Err(Reason::DefinitionChanged);
         }
-        if self.broken(asked, &[(now, this), (other, &that)], now.length != 9) {
+        if self.broken(asked, &[(now, this), (other, &that)], now.has_before) {
             return Err(Reason::DefinitionChanged);
         }
         if that.value.is_none() {

@@ -12,7 +12,7 @@ use kpi::unit::UnitKind;
 
 /// A row of `units.csv`.
 #[derive(Serialize)]
-struct NamedUnit<'a> {
+struct ExportedUnit<'a> {
     unit: &'a str,
     unit_kind: UnitKind,
     name_vi: String,
@@ -23,7 +23,7 @@ struct NamedUnit<'a> {
     successors: String,
 }
 
-/// The columns of `units.csv`, with the names of the fields of [`NamedUnit`].
+/// The columns of `units.csv`, with the names of the fields of [`ExportedUnit`].
 pub(super) const UNIT_COLUMNS: [&str; 8] =
     ["unit", "unit_kind", "name_vi", "name_en", "parent", "valid_from", "valid_to", "successors"];
 
@@ -37,7 +37,7 @@ pub(super) fn write_units(table: &TidyTable<'_>, out: &mut impl Write) -> Result
     for unit in table.units {
         let Some(unit) = table.state.units.get(unit) else { continue };
         let document = &unit.document;
-        let row = NamedUnit {
+        let row = ExportedUnit {
             unit: &document.code,
             unit_kind: document.kind,
             name_vi: escape_formula(&document.name.vi),
@@ -54,7 +54,7 @@ pub(super) fn write_units(table: &TidyTable<'_>, out: &mut impl Write) -> Result
 
 /// A row of `measures.csv`.
 #[derive(Serialize)]
-struct NamedMeasure<'a> {
+struct ExportedMeasure<'a> {
     measure: String,
     code: &'a str,
     members: String,
@@ -67,7 +67,7 @@ struct NamedMeasure<'a> {
     formula: String,
 }
 
-/// The columns of `measures.csv`, with the names of the fields of [`NamedMeasure`].
+/// The columns of `measures.csv`, with the names of the fields of [`ExportedMeasure`].
 pub(super) const MEASURE_COLUMNS: [&str; 10] = [
     "measure",
     "code",
@@ -93,7 +93,9 @@ pub(super) fn write_measures(table: &TidyTable<'_>, out: &mut impl Write) -> Res
         let measure = &asked.measure;
         let name = catalogue.label(measure);
         let kpi = catalogue.kpi(&measure.code);
-        let row = NamedMeasure {
+        let mut documents = catalogue.document.kpis.iter();
+        let written = documents.find(|document| document.code == measure.code);
+        let row = ExportedMeasure {
             measure: measure.to_string(),
             code: &measure.code,
             members: measure.members.to_string(),
@@ -103,7 +105,7 @@ pub(super) fn write_measures(table: &TidyTable<'_>, out: &mut impl Write) -> Res
             unit_of_measure: &asked.unit_of_measure,
             decimals: catalogue.indicator(&measure.code).map(|indicator| indicator.decimals),
             direction: kpi.map(|kpi| kpi.direction),
-            formula: kpi.map(|kpi| escape_formula(&kpi.formula.to_string())).unwrap_or_default(),
+            formula: written.map(|kpi| escape_formula(&kpi.formula)).unwrap_or_default(),
         };
         rows.serialize(row).map_err(write_error)?;
     }
