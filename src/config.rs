@@ -155,6 +155,10 @@ pub struct AccessArgs {
         value_delimiter = ','
     )]
     pub open: Vec<PublicArea>,
+    /// Web sites of other origins that may read in their scripts what is open (CORS), such as
+    /// https://dashboard.example; * for all.
+    #[arg(long, env = "EGOV_KPI_CORS", value_name = "LIST", value_delimiter = ',')]
+    pub cors: Vec<String>,
     /// Addresses or networks of the proxies that are trusted to forward the client's address.
     #[arg(long, env = "EGOV_KPI_TRUSTED_PROXIES", value_name = "LIST", value_delimiter = ',')]
     pub trusted_proxies: Vec<String>,

@@ -359,6 +359,7 @@ fn server(
             .wrap(from_fn(api::limits::unsent::count))
             .wrap(Compress::default())
             .wrap(from_fn(api::access::guard))
+            .wrap(from_fn(api::cors))
             .wrap(from_fn(crate::web::browser::around))
             .wrap(from_fn(api::headers))
             .wrap(from_fn(api::log_request))

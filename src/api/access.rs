@@ -280,6 +280,11 @@ fn route_pattern(request: &ServiceRequest) -> Option<String> {
         .then_some(pattern)
 }
 
+/// The required permission of a request, with this method instead of its own.
+pub(super) fn access_of(request: &ServiceRequest, method: &str) -> Option<RouteAccess> {
+    table::route_access(method, &route_pattern(request)?)
+}
+
 /// 404, or 405 with `Allow` if the path is that of a route with other methods.
 pub(super) fn no_such_route(path: &str) -> HttpResponse {
     let methods = table::methods_of_path(path);

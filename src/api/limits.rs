@@ -8,6 +8,7 @@
 //! | `limits/account.rs` | the memory of one request, from the memory budget (`memory.rs`) |
 //! | `limits/body.rs` | time and memory of request bodies |
 //! | `limits/unsent.rs` | responses that clients have not read yet, and their memory |
+//! | `limits/streamed.rs` | responses that are sent while they are written |
 //! | `limits/heavy.rs` | threads for work that takes long |
 //! | `limits/known_sign_ins.rs` | which keys have signed in from which addresses |
 //! | `limits/log_lines.rs` | lines of the log about refusals |
@@ -19,6 +20,7 @@ pub mod heavy;
 pub mod known_sign_ins;
 pub mod log_lines;
 pub mod rates;
+pub mod streamed;
 pub mod unsent;
 
 use std::net::IpAddr;
@@ -51,6 +53,8 @@ pub const PERMITS: usize = 16;
 /// Number of queries of earlier states (`as_of`) that load their state at once, so that waiting for
 /// a load holds few threads.
 pub const PASTS: usize = 4;
+/// Number of exports that are written at once; others wait for a permit.
+pub const EXPORTS: usize = 2;
 /// Timeout of waiting for a permit, and of waiting for memory.
 pub const PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bodies of at least this size, in bytes, need memory for what is parsed from them:
@@ -148,6 +152,7 @@ pub struct RequestLimits {
     figures: (Instant, AtomicU64),
     turns: Arc<Semaphore>,
     pasts: Arc<Semaphore>,
+    exports: Arc<Semaphore>,
     /// Timeout of waiting for a permit, and of waiting for memory.
     pub wait: Duration,
     /// Timeout of a large body or response waiting for memory.
@@ -181,6 +186,7 @@ impl RequestLimits {
             figures: (Instant::now(), AtomicU64::new(0)),
             turns: Arc::new(Semaphore::new(settings.turns)),
             pasts: Arc::new(Semaphore::new(PASTS)),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             wait: settings.wait,
             large_wait: settings.large_wait,
             document_wait: settings.document_wait,
@@ -224,6 +230,14 @@ impl RequestLimits {
     /// 503 when no permit becomes available in time.
     pub async fn past_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
         acquire_permit(&self.pasts, self.wait, "past").await
+    }
+
+    /// A permit to write an export, held until it is written.
+    ///
+    /// # Errors
+    /// 503 when no permit becomes available in time.
+    pub async fn export_permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        acquire_permit(&self.exports, self.wait, "export").await
     }
 
     /// A permit to compute a query, held until it is computed.

@@ -57,6 +57,8 @@ pub fn write_value(point: &PointView, period: &PeriodText, field: Field, to: &mu
         Field::PreviousReason => to.word(point.previous_reason.map(ValueReason::name)),
         Field::YearBefore => to.rounded(point.year_before),
         Field::YearBeforeReason => to.word(point.year_before_reason.map(ValueReason::name)),
+        Field::Share => to.rounded(point.share),
+        Field::ShareReason => to.word(point.share_reason.map(ValueReason::name)),
         Field::Operands => to.serialize(&point.operands),
         Field::Delta => to.rounded(point.delta),
         Field::DeltaReason => reason(to, point.delta_reason),
@@ -174,6 +176,8 @@ pub mod choices {
                 previous_reason: self.value_reason(),
                 year_before: self.number(),
                 year_before_reason: self.value_reason(),
+                share: self.number(),
+                share_reason: self.value_reason(),
                 operands: self.number().map(|number| {
                     OperandValues(vec![("a".into(), number), (self.text().into(), number)])
                 }),

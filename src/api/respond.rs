@@ -1,7 +1,8 @@
 //! Responses: entity tag, 304, JSON, CSV or Excel file, headers, link to the next page, memory.
 //! Handlers that read the state give the content; only this module writes it.
 
-use actix_web::http::header::{CONTENT_DISPOSITION, ETAG, LINK, LOCATION, VARY};
+use actix_web::body::BoxBody;
+use actix_web::http::header::{CONTENT_DISPOSITION, ContentEncoding, ETAG, LINK, LOCATION, VARY};
 use actix_web::web::Query;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use super::limits::unsent::ResponsePieces;
 use super::problem::{HandlerResult, Problem};
 use super::query::{PageBound, RequestedView};
 use super::response_format::ResponseFormat;
-use crate::app::snapshot::Snapshot;
+use crate::app::snapshot::{ReadConsistency, Snapshot};
 use crate::memory::MemoryKind;
 use crate::render::readable::{SheetLanguage, readable_workbook};
 use crate::render::table::{ResponseTable, csv, workbook};
@@ -231,6 +232,48 @@ pub async fn respond<C: ResponseContent>(
     Ok(answer.body(pieces.into_body()))
 }
 
+/// A file that is sent while it is written.
+#[derive(Clone, Copy)]
+pub struct StreamedFile {
+    /// The name under which a browser saves it.
+    pub name: &'static str,
+    /// The name of its format in the entity tag.
+    pub format: &'static str,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its encoding, where the service must not compress it again.
+    pub encoding: Option<ContentEncoding>,
+}
+
+/// Responds to a GET with a file that is sent while it is written, from the requested snapshot, or
+/// with 304 if the client already has it.
+///
+/// # Errors
+/// As for [`respond`]; those of writing cut the response off.
+pub async fn respond_streamed(
+    request: &HttpRequest,
+    context: &ServiceContext,
+    consistency: &ReadConsistency,
+    file: StreamedFile,
+    write: impl AsyncFnOnce(Snapshot) -> Result<BoxBody, Problem>,
+) -> HandlerResult {
+    let snapshot = context.read_snapshot(consistency).await?;
+    let stamp = ResponseStamp::of(request, &snapshot, consistency.by_day);
+    let tag = entity_tag::tag(&stamp, file.format);
+    entity_tag::check_if_match(request, &tag)?;
+    if entity_tag::is_known(request, &tag) {
+        return Ok(with_headers(&mut HttpResponse::NotModified(), &stamp, tag).finish());
+    }
+    let body = write(snapshot).await?;
+    let mut answer = HttpResponse::Ok();
+    with_headers(&mut answer, &stamp, tag).content_type(file.media_type);
+    attach(&mut answer, file.name);
+    if let Some(encoding) = file.encoding {
+        answer.insert_header(encoding);
+    }
+    Ok(answer.body(body))
+}
+
 /// Refuses a table that does not fit into one response, unless the request has `limit`: its reader
 /// would believe that a part is the whole.
 fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
@@ -338,6 +381,12 @@ async fn write_pieces(
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "only describes a response in the OpenAPI document")]
 pub struct WorkbookFile(Vec<u8>);
+
+/// A ZIP file.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only describes a response in the OpenAPI document")]
+pub struct ZipFile(Vec<u8>);
 
 /// The address of the next page.
 fn next_page(request: &HttpRequest, next: &str) -> String {

@@ -13,9 +13,9 @@ use super::constants::API;
 use super::problem::{self, Problem};
 use super::query::{MONTH, PERIOD, language_parameter, patterned};
 use super::{
-    audit, catalogue, completeness, declarations, findings, health, keys, observations, periods,
-    prometheus, quality, ranking, reports, revisions, scorecard, series, submissions, units,
-    workbooks,
+    audit, catalogue, completeness, declarations, export, findings, health, keys, observations,
+    periods, prometheus, quality, ranking, reports, revisions, scorecard, series, submissions,
+    units, vintages, workbooks,
 };
 
 /// The OpenAPI document; paths and types come from the handlers.
@@ -116,8 +116,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
             .service(reports::get_written)
             .service(submissions::get)
             .service(submissions::delete)
+            .service(export::get)
             .service(findings::get)
             .service(quality::get)
+            .service(vintages::get)
             .service(completeness::get)
             .service(units::get)
             .service(units::put)

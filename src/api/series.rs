@@ -5,10 +5,10 @@ mod text;
 use actix_web::{HttpRequest, get, web};
 use serde::Serialize;
 use serde::ser::SerializeMap;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{RefOr, Required};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
@@ -17,18 +17,20 @@ use super::limits::unsent::ResponsePieces;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{
     FullColumns, PageLimit, PageOffset, QueryField, QueryReader, QueryValue, RequestedView,
-    UnitsOfToday, one_of, parameter, query_params, read_query, words,
+    UnitsOfToday, one_of, patterned, query_params, read_query, words,
 };
 use super::respond::{TableContent, respond};
 use super::response_format::ResponseFormat;
 use crate::app::RevisionNumber;
 use crate::app::read::fields::{Field, FieldChoice, FieldSet};
+use crate::app::read::measure_choice::MeasureChoice;
 use crate::app::read::series::{
     MAX_MONTHS, MAX_POINTS, PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector,
 };
 use crate::app::snapshot::{ReadConsistency, Snapshot};
 use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable};
+use kpi::fault::quoted;
 use kpi::measure::Measure;
 use kpi::period::{FIRST_MONTH, LAST_MONTH, Month, Period, PeriodName, Step};
 use kpi::unit::{UnitForest, UnitPosition};
@@ -175,8 +177,7 @@ query_params! {
         layout: Option<SeriesLayout> =
             "nested (default): series with points; rows: an object for each point; wide: an object \
              for each series, with a field for each period",
-        measure: Vec<Measure> =
-            "Code of an indicator or kpi, with or without members; may be repeated",
+        measures: MeasureChoice,
         units: UnitSelector,
         periods: RequestedPeriods,
         limit: PageLimit<1_000, MAX_SERIES> = "Maximum number of series on the page; default 1,000",
@@ -273,8 +274,9 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     }
     let fields = requested.set;
     let (periods, limit) = (params.periods, params.limit.of(params.format));
-    let query = |current: Month| SeriesQuery {
-        measures: params.measure,
+    let choice = params.measures;
+    let query = |current: Month, measures: Vec<Measure>| SeriesQuery {
+        measures,
         units: params.units,
         when: periods.at(current),
         of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
@@ -283,7 +285,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         limit,
     };
     respond(&request, &context, &view, async |snapshot, stamp| {
-        let query = query(snapshot.month());
+        let query = query(snapshot.month(), choice.measures(snapshot.state())?);
         let light =
             query.units.is_light() && query.measures.len() * query.units.named() * 60 < HEAVY;
         let page = if light {
@@ -451,28 +453,6 @@ fn most_bytes(query: &SeriesQuery, snapshot: &Snapshot) -> usize {
     series.saturating_mul(periods).min(MAX_POINTS + periods).saturating_mul(bytes)
 }
 
-/// The requested measures, at least one.
-impl QueryField for Vec<Measure> {
-    fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
-        let named = reader.many(name);
-        if named.is_empty() {
-            reader.fault(name, "missing", "name at least one measure");
-        }
-        let mut measures = Vec::new();
-        for text in named {
-            match Measure::parse(&text) {
-                Ok(measure) => measures.push(measure),
-                Err(detail) => reader.fault(name, "malformed", detail),
-            }
-        }
-        Some(measures)
-    }
-
-    fn describe(name: &'static str, description: &str) -> Vec<Parameter> {
-        vec![parameter(name, description, Required::True, Vec::<String>::schema())]
-    }
-}
-
 query_params! {
     /// The parameters of the requested units.
     struct UnitParams {
@@ -517,8 +497,36 @@ query_params! {
         period: Option<PeriodName> =
             "Instead of from, to and last: a period, such as 2021, or a name relative to the \
              current month: this_month, last_quarter, this_year, last_12_months",
+        span: Option<MonthsOfSpan> =
+            "Instead of from, to, last, period and step: the months from one to another, such as \
+             2020-10..2021-03, as a single period. It is compared with the same months of the year \
+             before",
     }
 }
+
+/// A span of months as one period: `2020-10..2021-03`. Of a wider period its first or last month
+/// counts.
+struct MonthsOfSpan(Period);
+
+impl QueryValue for MonthsOfSpan {
+    fn parse(name: &str, text: &str) -> Result<Self, String> {
+        let fault =
+            || format!("{name}={}: a span of months is expected: 2020-10..2021-03", quoted(text));
+        let (first, last) = text.split_once("..").ok_or_else(fault)?;
+        let (first, last): (Period, Period) =
+            (first.parse().map_err(|_e| fault())?, last.parse().map_err(|_e| fault())?);
+        let span = Period::span(first.first(), last.last());
+        span.map(Self).ok_or_else(|| format!("{name}={}: it ends before it begins", quoted(text)))
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        patterned(SPAN)
+    }
+}
+
+/// The regular expression of a span.
+const SPAN: &str = "^(19[0-9]{2}|2[01][0-9]{2})(-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?\\.\\.\
+    (19[0-9]{2}|2[01][0-9]{2})(-(0[1-9]|1[0-2])|-Q[1-4]|-H[12]|-9M)?$";
 
 /// The periods of a query, which may depend on the current month.
 #[derive(Clone, Copy)]
@@ -558,7 +566,18 @@ impl PeriodParams {
 impl QueryField for RequestedPeriods {
     fn read(reader: &mut QueryReader<'_>, _group: &'static str) -> Option<Self> {
         let given = ["from", "to", "last", "period"].map(|name| reader.has(name));
+        let is_span = reader.has("span");
         let params: PeriodParams = reader.read()?;
+        if is_span && (given.contains(&true) || reader.has("step")) {
+            let detail = "span sets the months: leave from, to, last, period and step out";
+            reader.fault("span", "too_many", detail);
+            return None;
+        }
+        if is_span {
+            return params
+                .span
+                .map(|MonthsOfSpan(span)| Self::Fixed(PeriodSelector::Span(span, span)));
+        }
         let step = params.step();
         match (params.from, params.to, params.last, params.period) {
             (Some(from), Some(to), None, None) => {
@@ -603,7 +622,7 @@ fn report_combination(reader: &mut QueryReader<'_>, given: [bool; 4]) {
         | [true, false, false, false]
         | [false, true, false, false] => {
             let detail = format!(
-                "give period, last, or two of from, to and last; at most {MAX_MONTHS} months"
+                "give period, span, last, or two of from, to and last; at most {MAX_MONTHS} months"
             );
             ("from", "missing", detail)
         }

@@ -8,7 +8,9 @@
 //! | `read.rs` | reads commits from an archive and validates every row |
 //! | `load.rs` | writes these commits to a ledger |
 //! | `tidy.rs` | another format: all values and their changes as one table for analysts |
-//! | `tidy/package.rs` | the description of that table |
+//! | `tidy/metadata.rs` | the names of its units and measures |
+//! | `tidy/package.rs` | the description of these tables |
+//! | `tidy/sdmx.rs` | the values as SDMX-CSV |
 
 mod load;
 mod read;
@@ -30,7 +32,7 @@ use crate::error::Error;
 
 pub use load::{LoadOutcome, load};
 pub use read::LedgerArchive;
-pub use tidy::{TidySummary, write as write_tidy};
+pub use tidy::{TidyFormat, TidySelection, TidySummary, write as write_tidy, write_selection};
 pub use write::write;
 
 /// The name of the format in `ledger.json`.

@@ -55,6 +55,18 @@ pub fn period_name(period: Period, in_vietnamese: bool) -> String {
         }
         Step::NineMonths => say(format!("9 tháng năm {year}"), format!("nine months of {year}")),
         Step::Year => say(format!("Năm {year}"), year.to_string()),
+        Step::Span(_) => {
+            let last = period.last();
+            say(
+                format!("{} đến {}", short_month(first), short_month(last)),
+                format!(
+                    "{} {year} to {} {}",
+                    english(first.month()),
+                    english(last.month()),
+                    last.year()
+                ),
+            )
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::CommandOutcome;
 use crate::api::access::{AccessSettings, IpNetwork, RouteArea, TrustedProxies};
+use crate::api::is_origin;
 use crate::api::limits::LimitSettings;
 use crate::api::limits::rates::RateArg;
 use crate::app::App;
@@ -119,8 +120,15 @@ pub fn settings(
     let sign_on = sign_on.map(|(tokens, client)| BrowserSignOn::new(tokens, client));
     let tls =
         access.tls_cert.zip(access.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    if let Some(wrong) = access.cors.iter().find(|origin| !is_origin(origin)) {
+        return Err(Error::Usage(format!(
+            "--cors {wrong}: expected the origin of a web site, such as https://dashboard.example, \
+             or *"
+        )));
+    }
     let opened = AccessSettings {
         open,
+        cors: access.cors,
         forwarding,
         tokens,
         sign_on: sign_on.transpose()?,

@@ -15,7 +15,7 @@ use crate::intake::workbook::form::{
     CHECKS, CODES, COMPUTED, FORM_SHEET, GUIDE_SHEET, HEADER_ROW, INPUT, LABELS, MARK, MEASURED,
     MONTH_ROW, NOTES, NUMBERS, PREVIOUS, UNIT_ROW, VERSION,
 };
-use kpi::formula::IndicatorReference;
+use kpi::formula::{IndicatorReference, TimeShift};
 use kpi::measure::Measure;
 use kpi::number::FIGURE_BOUND;
 
@@ -265,16 +265,18 @@ impl<'f> FormCells<'f> {
 impl FigureCells for FormCells<'_> {
     fn cell(&self, reference: &IndicatorReference) -> Option<String> {
         let (row, _) = self.find(reference)?;
-        match (self.of_previous, reference.previous) {
-            (true, true) => None,
-            (true, false) | (false, true) => Some(cell_name(row, PREVIOUS)),
-            (false, false) => Some(cell_name(row, INPUT)),
+        match (self.of_previous, reference.shift) {
+            (true, TimeShift::None) | (false, TimeShift::Periods(1)) => {
+                Some(cell_name(row, PREVIOUS))
+            }
+            (false, TimeShift::None) => Some(cell_name(row, INPUT)),
+            (_, TimeShift::Periods(_) | TimeShift::Year) => None,
         }
     }
 
     fn figure(&self, reference: &IndicatorReference) -> Option<f64> {
         let (_, row) = self.find(reference)?;
-        let is_before = self.of_previous || reference.previous;
+        let is_before = self.of_previous || !reference.shift.is_none();
         if is_before { row.previous } else { row.current }.map(|figure| figure.to_f64())
     }
 }

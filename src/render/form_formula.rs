@@ -77,11 +77,7 @@ fn check_part(check: &CellCheck<'_>, cells: &impl FigureCells) -> Option<(String
     let filled = is_filled(&[required(left), required(right)].concat(), cells)?;
     let difference = format!("ROUND(({x})-({y}),{COMPARED_DECIMALS})");
     let tolerance = check.tolerance;
-    let holds = match comparison {
-        Comparison::Equal => format!("ABS({difference})<={tolerance}"),
-        Comparison::AtMost => format!("{difference}<={tolerance}"),
-        Comparison::AtLeast => format!("{difference}>=-{tolerance}"),
-    };
+    let holds = excel_comparison(&difference, *comparison, tolerance);
     let text = failure_text(check.text).replace('"', "\"\"");
     // An alternative without a value, or a division by zero, breaks no rule.
     let formula = format!("IFERROR(IF({filled},IF({holds},\"\",\"{text}\"),\"\"),\"\")");
@@ -89,13 +85,21 @@ fn check_part(check: &CellCheck<'_>, cells: &impl FigureCells) -> Option<(String
     let fails = sides.is_some_and(|(x, y)| {
         let scale = 10_f64.powf(f64::from(COMPARED_DECIMALS));
         let difference = ((x - y) * scale).round() / scale;
-        !match comparison {
-            Comparison::Equal => difference.abs() <= tolerance,
-            Comparison::AtMost => difference <= tolerance,
-            Comparison::AtLeast => difference >= -tolerance,
-        }
+        !comparison.holds(difference, 0.0, tolerance)
     });
     Some((formula, fails))
+}
+
+/// Whether a difference of two sides is that of a comparison.
+fn excel_comparison(difference: &str, comparison: Comparison, tolerance: f64) -> String {
+    match comparison {
+        Comparison::Equal => format!("ABS({difference})<={tolerance}"),
+        Comparison::Unequal => format!("ABS({difference})>{tolerance}"),
+        Comparison::AtMost => format!("{difference}<={tolerance}"),
+        Comparison::AtLeast => format!("{difference}>=-{tolerance}"),
+        Comparison::Below => format!("{difference}<-{tolerance}"),
+        Comparison::Above => format!("{difference}>{tolerance}"),
+    }
 }
 
 /// What a failed check says.
@@ -126,7 +130,10 @@ fn is_filled(references: &[&IndicatorReference], cells: &impl FigureCells) -> Op
 /// The indicators without which there is no result: those that have no alternative.
 fn required(expression: &Expression) -> Vec<&IndicatorReference> {
     match expression {
-        Expression::Number(_) | Expression::Coalesce(..) => Vec::new(),
+        Expression::Number(_) | Expression::Days | Expression::Coalesce(..) => Vec::new(),
+        Expression::If(condition, x, y) => {
+            [&condition.left, &condition.right, x, y].into_iter().flat_map(required).collect()
+        }
         Expression::Figure(reference) => vec![reference],
         Expression::Negate(x) | Expression::Abs(x) | Expression::Sum(x) => required(x),
         Expression::Binary(_, x, y) => [required(x), required(y)].concat(),
@@ -134,7 +141,7 @@ fn required(expression: &Expression) -> Vec<&IndicatorReference> {
     }
 }
 
-/// The expression over cells. `sum()` has no cells.
+/// The expression over cells. `sum()` and `days()` have no cells.
 fn excel(expression: &Expression, cells: &impl FigureCells) -> Option<String> {
     let list = |list: &[Expression]| {
         let all = list.iter().map(|x| excel(x, cells)).collect::<Option<Vec<_>>>();
@@ -154,15 +161,16 @@ fn excel(expression: &Expression, cells: &impl FigureCells) -> Option<String> {
             format!("IF({first},{x},IF({second},{y},NA()))")
         }
         Expression::Binary(operator, x, y) => {
-            let sign = match operator {
-                FormulaOperator::Add => "+",
-                FormulaOperator::Subtract => "-",
-                FormulaOperator::Multiply => "*",
-                FormulaOperator::Divide => "/",
-            };
-            format!("({}{sign}{})", excel(x, cells)?, excel(y, cells)?)
+            format!("({}{}{})", excel(x, cells)?, operator.sign(), excel(y, cells)?)
         }
-        Expression::Sum(_) => return None,
+        Expression::If(condition, x, y) => {
+            let RuleCondition { left, comparison, right } = &**condition;
+            let (left, right) = (excel(left, cells)?, excel(right, cells)?);
+            let difference = format!("ROUND(({left})-({right}),{COMPARED_DECIMALS})");
+            let holds = excel_comparison(&difference, *comparison, 0.0);
+            format!("IF({holds},{},{})", excel(x, cells)?, excel(y, cells)?)
+        }
+        Expression::Sum(_) | Expression::Days => return None,
     })
 }
 
@@ -185,9 +193,15 @@ fn evaluate(expression: &Expression, cells: &impl FigureCells) -> Option<f64> {
                 FormulaOperator::Subtract => x - y,
                 FormulaOperator::Multiply => x * y,
                 FormulaOperator::Divide => x / y,
+                FormulaOperator::Power => x.powf(y),
             }
         }
-        Expression::Sum(_) => return None,
+        Expression::If(condition, x, y) => {
+            let RuleCondition { left, comparison, right } = &**condition;
+            let (left, right) = (evaluate(left, cells)?, evaluate(right, cells)?);
+            evaluate(if comparison.holds(left, right, 0.0) { x } else { y }, cells)?
+        }
+        Expression::Sum(_) | Expression::Days => return None,
     })
 }
 
@@ -200,7 +214,7 @@ mod tests {
 
     impl FigureCells for TestCells {
         fn cell(&self, reference: &IndicatorReference) -> Option<String> {
-            let column = if reference.previous { 'E' } else { 'F' };
+            let column = if reference.shift.is_none() { 'F' } else { 'E' };
             let row = ["a.x", "a.y"].iter().position(|code| *code == reference.indicator)?;
             Some(format!("{column}{}", row + 1))
         }
@@ -222,6 +236,9 @@ mod tests {
         assert_eq!(of("a.x - prev(a.x)"), "(F1-E1)");
         assert_eq!(of("max(a.x, a.y)"), "MAX(F1,F2)");
         assert_eq!(of("a.x ?? a.y"), "IF(COUNT(F1)=1,F1,IF(COUNT(F2)=1,F2,NA()))");
+        assert_eq!(of("-a.x ^ 2"), "(-(F1^2))");
+        assert_eq!(of("if(a.x < a.y, a.x, 0)"), "IF(ROUND((F1)-(F2),6)<-0,F1,0)");
+        assert_eq!(of("a.x / days()"), "");
         assert_eq!(of("a.other"), "");
         assert_eq!(of("sum(a.x)"), "");
     }
@@ -233,6 +250,8 @@ mod tests {
         assert_eq!(of("a.x / a.y", Some(6.0), None), None);
         assert_eq!(of("a.y ?? a.x", Some(6.0), None), Some(6.0));
         assert_eq!(of("min(a.x, a.y) - 1", Some(6.0), Some(4.0)), Some(3.0));
+        assert_eq!(of("if(a.x > a.y, a.x ^ 2, 0)", Some(6.0), Some(4.0)), Some(36.0));
+        assert_eq!(of("if(a.x > a.y, a.x ^ 2, 0)", Some(4.0), Some(4.0)), Some(0.0));
     }
 
     #[test]

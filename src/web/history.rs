@@ -750,7 +750,9 @@ fn formula(state: &State, code: &str, text: &str, language: PageLanguage) -> Str
 fn short(language: PageLanguage, period: Period) -> String {
     match period.step() {
         Step::Month => language.short_month(period.first()),
-        Step::Quarter | Step::Half | Step::NineMonths | Step::Year => period.to_string(),
+        Step::Quarter | Step::Half | Step::NineMonths | Step::Year | Step::Span(_) => {
+            period.to_string()
+        }
     }
 }
 

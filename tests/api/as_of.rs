@@ -535,10 +535,11 @@ fn an_as_of_response_stays_identical_byte_by_byte() {
 }
 
 /// Kinds of responses with a revision.
-const EVERY: [&str; 10] = [
+const EVERY: [&str; 11] = [
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10",
     "observations",
     "findings",
+    "vintages",
     "units",
     "catalogue",
     "indicators",

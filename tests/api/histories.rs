@@ -16,7 +16,7 @@ const SERIES: &str =
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10";
 
 /// Responses about figures and declarations.
-const READS: [&str; 18] = [
+const READS: [&str; 19] = [
     SERIES,
     "series?measure=ioffice.documents.outgoing&unit=travinh&last=1&layout=rows",
     "ranking?measure=ioffice.documents.outgoing&period=2021-10",
@@ -25,6 +25,7 @@ const READS: [&str; 18] = [
     FIGURE,
     "findings",
     "quality",
+    "vintages",
     "units",
     "catalogue",
     "indicators",

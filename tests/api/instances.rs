@@ -52,11 +52,12 @@ fn quickly<T>(ask: impl FnOnce() -> T) -> T {
 }
 
 /// Responses with a revision.
-const EVERY: [&str; 11] = [
+const EVERY: [&str; 12] = [
     "series?measure=ioffice.documents.outgoing&unit=travinh&from=2021-10&to=2021-10",
     "series?measure=ioffice.documents.outgoing&children_of=travinh&last=2",
     "observations",
     "findings",
+    "vintages",
     "units",
     "catalogue",
     "indicators",

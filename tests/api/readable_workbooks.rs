@@ -175,8 +175,10 @@ fn every_list_has_words_for_its_headings_and_all_columns_with_full() {
     let note = json!({ "code": "n", "unit": "travinh", "from": "2021-10", "text": "x" });
     server.put("annotations", &json!({ "annotations": [note] })).expect(200);
     server.post_bytes("periods/2021-09/close?force=true", "application/json", b"").expect(200);
+    server.record("travinh", &[("ioffice.documents.outgoing", "2021-10", 23_442)]);
     for path in [
         "observations?",
+        "vintages?",
         "series?measure=ioffice.documents.outgoing&unit=travinh&last=2",
         "ranking?measure=ioffice.documents.outgoing&period=2021-10",
         "scorecard?unit=travinh&period=2021-10",

@@ -197,3 +197,130 @@ fn parameters_that_do_not_belong_together_are_refused() {
         "from, to và last xác định các kỳ hai lần: hãy bỏ một trong ba"
     );
 }
+
+/// The one point of a span, with the fields that are compared.
+#[track_caller]
+fn span_of(api: &Api, measure: &str, unit: &str, span: &str) -> Value {
+    let fields = "value,coverage,taken_from,year_before,year_delta,year_delta_percent,delta,time";
+    let asked = [("measure", measure), ("unit", unit), ("span", span), ("fields", fields)];
+    let found = api.series(&asked).expect(200);
+    assert_eq!(found["series"][0]["step"], "span");
+    let points = found["series"][0]["points"].as_array().unwrap();
+    assert_eq!(points.len(), 1, "{found}");
+    points[0].clone()
+}
+
+#[test]
+fn a_span_is_summed_and_compared_with_the_same_months_of_the_year_before() {
+    let server = Server::start();
+    server.put_units(&json!([
+        { "code": "p" }, { "code": "u", "parent": "p" }, { "code": "v", "parent": "p" },
+    ]));
+    // Two winters of six months each: 1 + 2 + 3 + 4 + 5 + 6 = 21, and twice as many in the second
+    for (nth, month) in ["10", "11", "12", "01", "02", "03"].into_iter().enumerate() {
+        let nth = i64::try_from(nth).unwrap();
+        for (year, factor) in [(2019, 1), (2020, 2)] {
+            let year = year + i64::from(month < "10");
+            let month = format!("{year}-{month}");
+            let figures =
+                [(OUTGOING, month.as_str(), 10 * factor * (nth + 1)), (SIGNED, &month, nth + 1)];
+            server.record("u", &figures);
+            if year < 2020 || month.as_str() > "2020-09" {
+                server.record("v", &[(SIGNED, &month, 100)]);
+            }
+        }
+    }
+    let (winter, users) = ("2020-10..2021-03", "ioffice.users.total");
+    server.record("u", &[(users, "2020-02", 50), (users, "2021-02", 60), (users, "2021-03", 61)]);
+    let point = span_of(&server, OUTGOING, "u", winter);
+    has(
+        &point,
+        &json!({ "period": winter, "time": "2020-10-01T00:00:00Z", "value": 420, "coverage": 1.0,
+                 "taken_from": null, "year_before": 210, "year_delta": 210,
+                 "year_delta_percent": 100, "delta": null, "delta_reason": "not_applicable" }),
+    );
+    // Of wider periods the first and the last month count
+    assert_eq!(span_of(&server, OUTGOING, "u", "2020-Q4..2021-Q1")["period"], winter);
+    assert_eq!(span_of(&server, OUTGOING, "u", "2020-12..2021-01")["value"], 140);
+    // A rate is the ratio of the sums: 21 of 420, 21 of 210
+    let rate = "ioffice.documents.signed_rate";
+    has(
+        &span_of(&server, rate, "u", winter),
+        &json!({ "value": 5, "year_before": 10, "year_delta": -5, "year_delta_percent": null,
+                 "year_delta_percent_reason": "not_applicable" }),
+    );
+    // A stock has the value of the last month that has one; the same month of the year before has
+    // none, and the one before that is at another place
+    has(
+        &span_of(&server, users, "u", winter),
+        &json!({ "value": 61, "taken_from": "2021-03", "year_before": 50, "year_delta": null,
+                 "year_delta_reason": "coverage_changed" }),
+    );
+    has(
+        &span_of(&server, users, "u", "2020-11..2021-02"),
+        &json!({ "value": 60, "taken_from": "2021-02", "year_before": 50, "year_delta": 10,
+                 "year_delta_percent": 20 }),
+    );
+    // In the first winter `v` has reported three of six months, in the second all of them
+    has(
+        &span_of(&server, SIGNED, "p", winter),
+        &json!({ "value": 621, "coverage": 1.0, "year_before": 321, "year_delta": null,
+                 "year_delta_reason": "coverage_changed" }),
+    );
+    assert_eq!(span_of(&server, SIGNED, "p", "2019-10..2020-03")["coverage"], 0.75);
+    has(
+        &span_of(&server, SIGNED, "p", "2020-10..2020-12"),
+        &json!({ "value": 306, "year_before": 306, "year_delta": 0 }),
+    );
+    has(
+        &span_of(&server, SIGNED, "u", "2022-01..2022-02"),
+        &json!({ "value": null, "value_reason": "missing", "coverage": 0.0, "year_before": 9,
+                 "year_delta": null, "year_delta_reason": "missing" }),
+    );
+}
+
+#[test]
+fn a_span_in_every_layout_and_as_a_table() {
+    let (server, _) = at("2021-05-20T00:00:00Z");
+    let asked = [("measure", OUTGOING), ("unit", "u"), ("span", "2020-12..2021-02")];
+    let with = |more: &[(&str, &str)]| server.series(&[&asked[..], more].concat());
+    // 2 + 4 + 8
+    let rows = with(&[("layout", "rows"), ("fields", "value")]).expect(200);
+    has(&rows["rows"][0], &json!({ "period": "2020-12..2021-02", "step": "span", "value": 14 }));
+    let wide = with(&[("layout", "wide")]).expect(200);
+    assert_eq!(wide["rows"][0]["2020-12..2021-02"], 14);
+    let csv = with(&[("fields", "value"), ("format", "csv")]).text();
+    assert_eq!(
+        csv.lines().nth(1),
+        Some("ioffice.documents.outgoing,u,count,span,2020-12..2021-02,14,")
+    );
+    assert_eq!(with(&[("format", "xlsx")]).status, 200);
+}
+
+#[test]
+fn a_span_stands_alone_and_has_two_ends_in_order() {
+    let (server, _) = at("2021-05-20T00:00:00Z");
+    let faults = |text: &str| {
+        let path = format!("{}&{text}", query(&[("measure", SIGNED), ("unit", "u")]));
+        server.get(&format!("series?{path}")).faults(422)
+    };
+    for (text, expected) in [
+        ("span=2020-10..2021-03&from=2020-10", "/span too_many"),
+        ("span=2020-10..2021-03&step=month", "/span too_many"),
+        ("span=2020-10..2021-03&last=1", "/span too_many"),
+        ("span=2020-10", "/span malformed"),
+        ("span=2020-10..", "/span malformed"),
+        ("span=2021-03..2020-10", "/span malformed"),
+        ("span=2020-13..2021-03", "/span malformed"),
+        ("span=1970-01..2020-01", "/from span_too_long"),
+        ("span=2020-10..2021-03&rolling=3", "/rolling steps_differ"),
+        ("from=2020-10..2021-03&last=1", "/from malformed"),
+    ] {
+        assert_eq!(faults(text), [expected], "{text}");
+    }
+    let path = format!("series?measure={SIGNED}&unit=u&span=2021-03..2020-10&lang=vi");
+    assert_eq!(
+        server.get(&path).problem(422)["errors"][0]["detail"],
+        "span=\"2021-03..2020-10\": khoảng này kết thúc trước khi bắt đầu"
+    );
+}

@@ -84,8 +84,9 @@ fn column(rows: &[Vec<Cell>], name: &str) -> Vec<Cell> {
 }
 
 /// Every list, with its parameters.
-const LISTS: [&str; 16] = [
+const LISTS: [&str; 17] = [
     "observations",
+    "vintages",
     "series?measure=ioffice.documents.outgoing&unit=travinh&last=2",
     "series?measure=ioffice.documents.signed_rate&unit=travinh&last=2&rolling=3\
      &fields=previous,year_before,operands,year_to_date_percent,stated,unit_name",
@@ -116,6 +117,7 @@ fn every_list_opens_as_a_workbook_with_the_cells_of_its_csv() {
     }] }),
         )
         .expect(200);
+    server.record("travinh", &[(OUTGOING, "2021-10", 23_442)]);
     server.post_bytes("periods/2021-09/close?force=true", "application/json", b"").expect(200);
     for path in LISTS.into_iter().chain(["revisions"]) {
         let with = |format: &str| {

@@ -10,6 +10,7 @@
 
 mod audit;
 mod browser;
+mod cors;
 mod ended;
 mod figures;
 mod instances;

@@ -168,6 +168,8 @@ fn invalid_settings_are_usage_errors() {
         (&web(&[own, "--oidc-client-secret-file", "/nothing"]), "client secret file /nothing"),
         (&web(&[own, "--oidc-client-secret-file", "/dev/null"]), "one line of printable"),
         (&["--tls-cert", "/nothing"], "--tls-key"),
+        (&["--cors", "dashboard.example"], "--cors dashboard.example"),
+        (&["--cors", "https://a.example,https://b.example/path"], "--cors https://b.example/path"),
         (&["--rate-limit", "fast"], "--rate-limit fast"),
         (&["--rate-limit-address", "0"], "--rate-limit-address 0"),
         (&["--connections", "1"], "--connections"),

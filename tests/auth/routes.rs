@@ -84,6 +84,7 @@ const ROWS: &[Row] = &[
         "/api/v1/series?measure=ioffice.documents.outgoing&unit=tv.dof&last=1",
         READ,
     ),
+    row("GET", "/api/v1/export", "/api/v1/export?unit=tv.dof&format=csv", READ),
     row(
         "GET",
         "/api/v1/ranking",
@@ -93,6 +94,7 @@ const ROWS: &[Row] = &[
     row("GET", "/api/v1/scorecard", "/api/v1/scorecard?unit=tv.dof&period=2021-10", READ),
     row("GET", "/api/v1/findings", "/api/v1/findings", READ),
     row("GET", "/api/v1/quality", "/api/v1/quality?unit=tv.dof", READ),
+    row("GET", "/api/v1/vintages", "/api/v1/vintages?unit=tv.dof", READ),
     row("GET", "/api/v1/completeness", "/api/v1/completeness?period=2021-10&parent=travinh", READ),
     row("GET", "/api/v1/units", "/api/v1/units", READ),
     row("PUT", "/api/v1/units", "/api/v1/units", KEEP),

@@ -254,7 +254,14 @@ fn step(step: Step) -> model::Step {
         Step::Half => model::Step::Half,
         Step::NineMonths => model::Step::NineMonths,
         Step::Year => model::Step::Year,
+        Step::Span(months) => model::Step::Span(i32::from(months)),
     }
+}
+
+/// Two widths of spans for the points of a unit and measure: from one month to two years.
+fn spans(pairs: usize) -> [Step; 2] {
+    let months = |of: usize| Step::Span(u16::try_from(1 + of % 24).unwrap_or(1));
+    [months(pairs / 7), months(pairs / 7 * 5 + 11)]
 }
 
 /// All measures of a world: indicators with each set of members that has figures, and kpis with
@@ -296,6 +303,8 @@ struct Counted {
     to_date: usize,
     /// With a value over the last months.
     rolling: usize,
+    /// Spans with a change from the year before.
+    spans: usize,
 }
 
 /// Compares the points of a world for every `stride`-th pair of unit and measure.
@@ -319,18 +328,16 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
             if !pairs.is_multiple_of(stride) {
                 continue;
             }
-            for width in Step::ALL {
+            for width in Step::ALL.into_iter().chain(spans(pairs)) {
+                let is_span = matches!(width, Step::Span(_));
                 let from = Period::containing(width, month(model::FIRST));
                 let to = Period::containing(width, month(model::LAST)).next();
-                let series = MeasureSeries::new(
-                    source,
-                    &program,
-                    engine.units.position(&unit.code).expect("known"),
-                    from,
-                    to,
-                );
-                let series =
-                    if pairs.is_multiple_of(2) { series.with_years_to_date() } else { series };
+                let series = |from, to| {
+                    let unit = engine.units.position(&unit.code).expect("known");
+                    let series = MeasureSeries::new(source, &program, unit, from, to);
+                    if pairs.is_multiple_of(2) { series.with_years_to_date() } else { series }
+                };
+                let all = (!is_span).then(|| series(from, to));
                 let mut period = from;
                 while period <= to {
                     // The comparisons on request cost the model as much as all others.
@@ -340,6 +347,8 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
                         6 => Some(12),
                         _ => None,
                     };
+                    let of_span = is_span.then(|| series(period, period));
+                    let series = of_span.as_ref().or(all.as_ref()).expect("one of them");
                     let ours = series.point(period);
                     let theirs = world.point(
                         &measure.code,
@@ -352,6 +361,7 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
                     let fields = differences(&ours, &series.compute(period), &theirs, on_request);
                     counted.to_date += usize::from(theirs.year_to_date_delta.is_ok());
                     counted.rolling += usize::from(theirs.rolling.is_ok());
+                    counted.spans += usize::from(is_span && theirs.year_delta.is_ok());
                     if !fields.is_empty() {
                         let mut text = format!(
                             "seed {seed}, {measure} of {} in {period}: {fields:?}\n engine \
@@ -373,7 +383,12 @@ fn compare(world: &World, seed: u64, stride: usize, counted: &mut Counted) -> Re
                         ours.value.is_some()
                             && unit.exists_from.is_some_and(|from| period.last().number() < from),
                     );
-                    period = period.next();
+                    // Spans begin in any month.
+                    period = if is_span {
+                        Period::containing(width, period.first().plus(5))
+                    } else {
+                        period.next()
+                    };
                 }
             }
         }
@@ -407,11 +422,11 @@ fn compare_worlds(world: fn(u64) -> World, least: u64, stride: usize) -> Option<
         seeds.len(),
         faults.concat()
     );
-    let Counted { points, past, to_date, rolling } = counted;
+    let Counted { points, past, to_date, rolling, spans } = counted;
     println!(
         "{points} points of {worlds} worlds compared, {past} of them with a value from before the \
          unit began, {to_date} with a change of the year to date, {rolling} with a value over the \
-         last months"
+         last months, {spans} spans with a change from the year before"
     );
     if worlds < least {
         return None;
@@ -419,6 +434,7 @@ fn compare_worlds(world: fn(u64) -> World, least: u64, stride: usize) -> Option<
     assert!(points > 5_000, "only {points} points were compared");
     assert!(to_date > 30, "only {to_date} points have a change of the year to date");
     assert!(rolling > 100, "only {rolling} points have a value over the last months");
+    assert!(spans > 50, "only {spans} spans have a change from the year before");
     Some(counted)
 }
 

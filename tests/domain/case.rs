@@ -40,7 +40,7 @@ pub struct Case {
 ///   [DIMENSION[*]=a|b[@HOST:MEMBER]]`, and in the same way `stock` and `average`; `*` means
 ///   complete and `-` that figures may be negative;
 /// - `kpi CODE [%] = FORMULA`;
-/// - `rule CODE [~TOLERANCE] [rolled_up] [error] = CHECK`.
+/// - `rule CODE [~TOLERANCE] [unit@UNIT] [rolled_up] [error] = CHECK`.
 pub fn catalogue(text: &str) -> CatalogueDocument {
     let (mut dimensions, mut indicators, mut kpis, mut rules) =
         (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
@@ -64,6 +64,7 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
                 rules.push(json!({
                     "code": code, "name": name, "check": tail, "tolerance": tolerance,
                     "severity": severity, "rolled_up": rolled_up,
+                    "unit": words.iter().find_map(|word| word.strip_prefix("unit@")),
                 }));
             }
             kind => {
@@ -353,7 +354,8 @@ impl Case {
     pub fn at(&self, what: &str) -> PeriodPoint {
         let words: Vec<&str> = what.split_whitespace().collect();
         let (measure, period) =
-            (Measure::parse(words[0]).expect("a measure"), words[2].parse().expect("a period"));
+            (Measure::parse(words[0]).expect("a measure"), Period::of_display(words[2]));
+        let period = period.expect("a period");
         self.points(&measure, words[1], period, period).remove(0)
     }
 
@@ -378,7 +380,7 @@ impl Case {
     fn on_request(&self, what: &str) -> Vec<(&'static str, String)> {
         let words: Vec<&str> = what.split_whitespace().collect();
         let measure = Measure::parse(words[0]).expect("a measure");
-        let period: Period = words[2].parse().expect("a period");
+        let period = Period::of_display(words[2]).expect("a period");
         let program = Program::of_measure(&self.catalogue, &self.view(), &measure)
             .unwrap_or_else(|| panic!("{measure} is not declared"));
         let unit = self.units.position(words[1]).unwrap_or_else(|| panic!("no unit {}", words[1]));

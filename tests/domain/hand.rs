@@ -43,6 +43,24 @@ const CATALOGUE: &str = "
     kpi     online    % = split{channel=online,level} / split{level}
     kpi     spread    = max(f, g) - min(f, g) + abs(f - g)
     kpi     broken_rate % = broken / g
+    kpi     squared   = f ^ 2 / g
+    kpi     root      = n ^ 0.5
+    kpi     a_day     = f / days()
+    kpi     level_a_day = s / days()
+    kpi     minutes   = sum(m * days())
+    kpi     choice    = if(f < g, f, g * 2)
+    kpi     safe      = if(g == 0, 0, f / g)
+    kpi     divided   = if(f / g < 1, 1, 2)
+    kpi     back2     = f - prev(f, 2)
+    kpi     level_back2 = s - prev(s, 2)
+    kpi     yearly    = f - year_before(f)
+    kpi     level_yearly = s - year_before(s)
+    kpi     broken_yearly = broken - year_before(broken)
+    kpi     best      % = max(rate, ratio)
+    kpi     rate_of_rates = rate / plain
+    kpi     gain      % = rate - prev(rate)
+    kpi     online_three % = online{level=three}
+    kpi     offline   % = 1 - online{level}
 ";
 const ONE: &str = "a";
 const TWO: &str = "p; a p; b p";
@@ -1380,4 +1398,161 @@ fn numbers_are_rounded_only_in_responses() {
 fn large_numbers_are_rounded_to_six_decimals_too() {
     // 10,000,000,000 dong / 3 decisions = 3,333,333,333.3333333...
     assert_eq!(Rounded::new(1e10 / 3.0).unwrap().to_string(), "3333333333.333333");
+}
+
+// docs/specification.md#formulas
+
+#[test]
+fn powers_are_applied_to_sums() {
+    let case = case(
+        TWO,
+        "f a 2021-01 3; g a 2021-01 2; f b 2021-01 1; g b 2021-01 2
+         n a 2021-01 16; n b 2021-01 -20",
+    );
+    // 3 x 3 / 2; (3 + 1) x (3 + 1) / (2 + 2)
+    case.is("squared a 2021-01", "value=4.5");
+    case.is("squared p 2021-01", "value=4 coverage=1");
+    // The root of 16, and of -20 and 16 - 20, which have none
+    case.is("root a 2021-01", "value=4");
+    case.is("root b 2021-01", "value=- reason=undefined");
+    case.is("root p 2021-01", "value=- reason=undefined");
+}
+
+#[test]
+fn days_are_those_of_the_months_that_count() {
+    let case = case(
+        TWO,
+        "f a 2021-01 62; f a 2021-02 56; f a 2020-02 29; f b 2021-02 84
+         s a 2021-01 10; s a 2021-02 28; m a 2021-02 2; m b 2021-02 3",
+    );
+    case.is("a_day a 2021-02", "value=2 origin=computed coverage=1");
+    case.is("a_day a 2020-02", "value=1");
+    // (56 + 84) / 28: the days count once, however many units there are
+    case.is("a_day p 2021-02", "value=5");
+    // (62 + 56) / (31 + 28): March is missing
+    case.is("a_day a 2021-Q1", "value=2 coverage=0.666667");
+    // 28 / 28: the stock and the days are those of February
+    case.is("level_a_day a 2021-Q1", "value=1 taken=2021-02");
+    // 2 x 28 + 3 x 28
+    case.is("minutes p 2021-02", "value=140 coverage=1");
+    // Of January only `a` has a figure: 2 a day in both months
+    case.is("a_day p 2021-02", "delta=coverage_changed like=0");
+}
+
+#[test]
+fn a_condition_chooses_between_two_values() {
+    let case = case(
+        TWO,
+        "f a 2021-01 1; g a 2021-01 2; f b 2021-01 5; g b 2021-01 1
+         f a 2021-02 2; g a 2021-02 2; f a 2021-03 7; f a 2021-04 7; g a 2021-04 0",
+    );
+    case.is("choice a 2021-01", "value=1");
+    case.is("choice b 2021-01", "value=2");
+    // The condition is applied to the sums: 6 is not below 3
+    case.is("choice p 2021-01", "value=6");
+    // 2 is not below 2
+    case.is("choice a 2021-02", "value=4");
+    // All that the formula names is needed, also what is not chosen
+    case.is("choice a 2021-03", "value=- reason=missing");
+    case.is("safe a 2021-04", "value=0");
+    case.is("safe a 2021-01", "value=0.5");
+    case.is("divided a 2021-01", "value=1");
+    case.is("divided a 2021-04", "value=- reason=undefined");
+}
+
+#[test]
+fn prev_goes_back_some_periods_of_the_width_of_the_period() {
+    let case = case(
+        ONE,
+        "f a 2021-01 1; f a 2021-02 2; f a 2021-03 4; f a 2021-07 10; f a 2021-08 20; f a 2021-09 40
+         s a 2021-02 3; s a 2021-03 5; s a 2021-07 7; s a 2021-09 9",
+    );
+    case.is("back2 a 2021-03", "value=3");
+    case.is("back2 a 2021-02", "value=- reason=missing");
+    // (10 - 1) + (20 - 2) + (40 - 4)
+    case.is("back2 a 2021-Q3", "value=63 coverage=1");
+    // Two halves back is the first half of 2020, which has nothing
+    case.is("back2 a 2021-H2", "value=- reason=missing");
+    // The stock of March, the last month two quarters before
+    case.is("level_back2 a 2021-Q3", "value=4 taken=2021-09");
+    case.is("level_back2 a 2021-09", "value=2");
+    case.is("back2 a 2021-9M", "value=- reason=missing");
+}
+
+#[test]
+fn year_before_reads_the_same_month_of_the_year_before_in_every_period() {
+    let case = case(
+        ONE,
+        "f a 2020-01 1; f a 2020-02 2; f a 2021-01 3; f a 2021-02 5; f a 2021-03 9
+         s a 2020-02 5; s a 2021-02 7; s a 2021-03 8
+         broken a 2020-03 1; broken a 2020-04 1; broken a 2021-03 1; broken a 2021-04 2",
+    );
+    case.is("yearly a 2021-02", "value=3");
+    case.is("yearly a 2021-03", "value=- reason=missing");
+    // (3 - 1) + (5 - 2), as year_delta over these months; also where prev() reads nothing
+    case.is("yearly a 2021-Q1", "value=5 coverage=0.666667");
+    case.is("yearly a 2021-9M", "value=5");
+    case.is("yearly a 2021", "value=5");
+    case.is("yearly a 2021-01..2021-02", "value=5 coverage=1");
+    // Only February has both: 7 - 5
+    case.is("level_yearly a 2021-Q1", "value=2 taken=2021-02");
+    // The definition changed in April 2021, between the two years that are compared
+    case.is("broken_yearly a 2021-04", "value=1 delta=definition_changed");
+}
+
+#[test]
+fn a_kpi_in_a_formula_is_its_formula() {
+    let case = case(
+        TWO,
+        "f a 2021-01 2; g a 2021-01 4; s a 2021-01 3; s2 a 2021-01 4
+         f b 2021-01 4; g b 2021-01 4; s b 2021-01 0; s2 b 2021-01 4
+         f a 2021-02 3; g a 2021-02 4
+         split{channel=online,level=three} a 2021-01 6; split{level=three} a 2021-01 8
+         split{channel=online,level=four} a 2021-01 1; split{level=four} a 2021-01 4",
+    );
+    // max(2 / 4, 3 / 4) in percent: a percentage in a formula is its fraction
+    case.is("best a 2021-01", "value=75 operands=2,4,3,4");
+    // Sums first: max(6 / 8, 3 / 8), not the mean of 75 and 100
+    case.is("best p 2021-01", "value=75");
+    case.is("rate_of_rates a 2021-01", "value=1");
+    // 75 % after 50 %
+    case.is("gain a 2021-02", "value=25");
+    // Members pass through: 6 of 8; 1 - 6 / 8, 1 - 1 / 4
+    case.is("online_three a 2021-01", "value=75");
+    case.is("offline{level=three} a 2021-01", "value=25");
+    case.is("offline{level=four} a 2021-01", "value=75");
+}
+
+#[test]
+fn formulas_that_contain_themselves_or_unknown_parts_are_refused() {
+    let faults = |text: &str| -> Vec<String> {
+        let document = crate::case::catalogue(text);
+        let faults = kpi::catalogue::Catalogue::new(document).unwrap_err();
+        faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
+    };
+    let figures = "flow f\n average m\n flow split level=three|four\n";
+    let with = |text: &str| faults(&format!("{figures}{text}"));
+    assert_eq!(with("kpi x = x + f"), ["/kpis/0/formula circular_formula"]);
+    assert_eq!(
+        with("kpi x = y\n kpi y = f + z\n kpi z = x"),
+        [
+            "/kpis/0/formula circular_formula",
+            "/kpis/1/formula circular_formula",
+            "/kpis/2/formula circular_formula"
+        ]
+    );
+    assert_eq!(with("kpi x = f\n rule r = x{level} <= 1"), ["/rules/0/check unknown_dimension"]);
+    assert_eq!(with("kpi x = prev(f)\n kpi y = prev(x)"), ["/kpis/1/formula malformed_formula"]);
+    assert_eq!(with("kpi x = f ?? days()"), ["/kpis/0/formula days_in_alternative"]);
+    assert_eq!(with("kpi x = days()"), ["/kpis/0/formula no_operand"]);
+    assert_eq!(with("kpi x = m ^ 2"), ["/kpis/0/formula average_outside_sum"]);
+    assert_eq!(with("rule r = both_or_none(f, 2)"), ["/rules/0/check no_operand"]);
+    assert_eq!(
+        with("kpi x = split{level}\n rule r = x <= 1\n rule s = split{level} <= 1"),
+        ["/rules/1/check open_dimension"]
+    );
+    // 4 x 4 x 4 x 4 x 4 indicators
+    let doubled: Vec<String> =
+        (1..6).map(|n| format!("kpi k{n} = k{0}+k{0}+k{0}+k{0}", n - 1)).collect();
+    assert_eq!(with(&format!("kpi k0 = f\n{}", doubled.join("\n"))), ["/kpis/5/formula too_many"]);
 }

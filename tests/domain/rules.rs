@@ -611,3 +611,77 @@ fn the_real_report_contradicts_itself_in_exactly_three_places() {
     drop(state);
     app.stop();
 }
+
+#[test]
+fn sides_may_be_strictly_smaller_or_different() {
+    let at = |figures: &str| format!("f a 2021-01 {figures}; g a 2021-01 5");
+    finds("rule less = f < g", ONE, &at("4"), &[]);
+    finds("rule less = f < g", ONE, &at("5"), &["less f a 2021-01 5 5"]);
+    finds("rule more = f > g", ONE, &at("6"), &[]);
+    finds("rule more = f > g", ONE, &at("5"), &["more f a 2021-01 5 5"]);
+    finds("rule other = f != g", ONE, &at("6"), &[]);
+    finds("rule other = f != g", ONE, &at("5"), &["other f a 2021-01 5 5"]);
+    // 0.1 x 3 is not above 0.3
+    finds("rule more = h * 3 > 0.3", ONE, "h a 2021-01 0.1", &["more h a 2021-01 0.3 0.3"]);
+}
+
+#[test]
+fn figures_that_belong_together_are_all_there_or_none() {
+    let rule = "rule pair = both_or_none(f, g)";
+    finds(rule, ONE, "f a 2021-01 1; g a 2021-01 0", &[]);
+    finds(rule, ONE, "h a 2021-01 1", &[]);
+    // One of two
+    finds(rule, ONE, "f a 2021-01 1", &["pair f a 2021-01 1 2"]);
+    finds(rule, ONE, "g a 2021-01 0", &["pair f a 2021-01 1 2"]);
+    // In another month or unit is not together
+    finds(
+        rule,
+        TWO,
+        "f a 2021-01 1; g b 2021-01 1; g a 2021-02 1",
+        &["pair f a 2021-01 1 2", "pair f a 2021-02 1 2", "pair f b 2021-01 1 2"],
+    );
+    // A figure that does not apply is not waited for
+    finds(rule, ONE, "f a 2021-01 1; g a 2021-01 n/a", &[]);
+    let three = "rule all = both_or_none(f, g, h * 2)";
+    finds(three, ONE, "f a 2021-01 1; h a 2021-01 1", &["all f a 2021-01 2 3"]);
+}
+
+#[test]
+fn of_figures_that_exclude_each_other_one_is_there() {
+    let rule = "rule one = one_of(f, g, h)";
+    finds(rule, ONE, "f a 2021-01 1", &[]);
+    finds(rule, ONE, "f a 2021-01 1; h a 2021-01 2", &["one f a 2021-01 2 1"]);
+    finds(rule, TWO, "f a 2021-01 1; h b 2021-01 2", &[]);
+}
+
+#[test]
+fn a_rule_may_be_one_of_a_unit_and_those_below() {
+    let rule = "rule least unit@d = 5 <= f\n rule most unit@d = f <= 10";
+    let figures = "f a 2021-01 4; f b 2021-01 11; f c 2021-01 99; f d 2021-01 7; f p 2021-01 1";
+    finds(
+        rule,
+        DEEP,
+        figures,
+        &[
+            "children_total f p 2021-01 1 106",
+            "children_total f d 2021-01 7 15",
+            "least f a 2021-01 5 4",
+            "most f b 2021-01 11 10",
+        ],
+    );
+    finds("rule nowhere unit@none = f <= 1", ONE, "f a 2021-01 4", &[]);
+}
+
+#[test]
+fn rules_read_some_months_or_a_year_before() {
+    let rule = "rule slow = f <= prev(f, 2) * 2";
+    let figures = "f a 2021-01 10; f a 2021-02 90; f a 2021-03 21";
+    finds(rule, ONE, figures, &["slow f a 2021-03 21 20"]);
+    let yearly = "rule season = f <= year_before(f) * 2";
+    finds(
+        yearly,
+        ONE,
+        "f a 2020-02 10; f a 2021-02 21; f a 2021-03 5",
+        &["season f a 2021-02 21 20"],
+    );
+}

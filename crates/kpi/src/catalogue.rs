@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::expectation::{Expectation, NotApplicableSpan};
 use super::fault::{Fault, quoted};
-use super::formula::{Expression, FormulaOperator, RuleCondition};
+use super::formula::{Expression, FormulaOperator, RuleCheck};
 use super::measure::{Measure, Members};
 use super::number::Decimal64;
 use super::period::Month;
@@ -199,7 +199,8 @@ impl Indicator {
 pub struct Kpi {
     /// Its code.
     pub code: String,
-    /// The formula (docs/specification.md#formulas).
+    /// The formula (docs/specification.md#formulas), with the formulas of other kpis in place of
+    /// their codes.
     pub formula: Expression,
     /// Whether it is a percentage: the engine multiplies the result by 100.
     pub percent: bool,
@@ -259,8 +260,10 @@ pub struct DeclaredRule {
     pub code: String,
     /// Its name.
     pub name: LocalizedName,
-    /// The two sides and how they compare.
-    pub check: RuleCondition,
+    /// The check.
+    pub check: RuleCheck,
+    /// The unit at which, and below which, the rule is evaluated; every unit when absent.
+    pub unit: Option<String>,
     /// How far the two sides may differ.
     pub tolerance: f64,
     /// How serious a finding is.

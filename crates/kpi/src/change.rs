@@ -343,6 +343,12 @@ impl<'a> MeasureSeries<'a> {
         Self { first, states: OnceCell::new(), ..self }
     }
 
+    /// The same series for a query of one period that is compared with no other.
+    #[must_use]
+    pub fn only(self, period: Period) -> Self {
+        Self { first: period.first(), last: period.last(), states: OnceCell::new(), ..self }
+    }
+
     /// The same series, prepared also for changes of the year to date: with all months from January
     /// of the year before.
     #[must_use]
@@ -442,7 +448,7 @@ impl<'a> MeasureSeries<'a> {
     /// The months of a span, if they are among those computed at first. These are computed as
     /// single months, so `prev()` reads the month before each.
     fn known_months(&self, span: MonthSpan) -> Option<&[Option<MonthState>]> {
-        if self.program.has_previous() && !(span.is_month() && span.has_prior()) {
+        if self.program.reads_prior() && !(span.is_month() && span.has_prior()) {
             return None;
         }
         let place = usize::try_from(span.first().since(self.first)).ok()?;
@@ -848,10 +854,10 @@ impl<'a> MeasureSeries<'a> {
             let restricted = restricted.map_err(|StatedAbove| UnavailableReason::StatedAbove)?;
             let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
             let coverage = super::number::share(kept.len(), applying.len());
-            Ok(restricted.map(|kept| MonthState {
-                values: kept.values(),
-                coverage,
-                ..state.clone()
+            Ok(restricted.map(|kept| {
+                let mut values = kept.values();
+                values.extend(self.program.days_of(month));
+                MonthState { values, coverage, ..state.clone() }
             }))
         };
         Ok(side(now, month, now_state, &kept_now)?.zip(side(then, before, then_state, &kept_then)?))

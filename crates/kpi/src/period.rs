@@ -86,6 +86,12 @@ impl Month {
         self.plus(1).first_day().pred_opt().unwrap_or(NaiveDate::MIN)
     }
 
+    /// The number of its days.
+    #[must_use]
+    pub fn days(self) -> u32 {
+        self.last_day().day()
+    }
+
     /// January of the same year.
     #[must_use]
     pub fn january(self) -> Self {
@@ -165,10 +171,13 @@ pub enum Step {
     NineMonths,
     /// Twelve months: `2021`.
     Year,
+    /// This number of months, from any month: `2020-10..2021-03`. Only a query makes such a span;
+    /// it belongs to no sequence of periods.
+    Span(u16),
 }
 
 impl Step {
-    /// Every step, narrowest first.
+    /// Every step of the calendar, narrowest first.
     pub const ALL: [Self; 5] =
         [Self::Month, Self::Quarter, Self::Half, Self::NineMonths, Self::Year];
 
@@ -181,10 +190,12 @@ impl Step {
             Self::Half => 6,
             Self::NineMonths => 9,
             Self::Year => 12,
+            Self::Span(months) => i32::from(months),
         }
     }
 
-    /// The name in queries: `month`, `quarter`, `half`, `9m` or `year`.
+    /// The name in queries: `month`, `quarter`, `half`, `9m` or `year`; `span` in responses to a
+    /// query for a span.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -193,6 +204,7 @@ impl Step {
             Self::Half => "half",
             Self::NineMonths => "9m",
             Self::Year => "year",
+            Self::Span(_) => "span",
         }
     }
 
@@ -212,6 +224,9 @@ impl FromStr for Step {
     }
 }
 
+/// What a span looks like.
+const SPAN: &str = "a span of months, such as 2020-10..2021-03";
+
 /// A month or a wider period.
 ///
 /// ```
@@ -230,11 +245,35 @@ pub struct Period {
 
 impl Period {
     /// The period of a step that a month lies in. October to December belong to the `9M` of their
-    /// year too.
+    /// year too. A span begins with the month.
     #[must_use]
     pub fn containing(step: Step, month: Month) -> Self {
+        if let Step::Span(_) = step {
+            return Self { step, first: month };
+        }
         let into = month.since(month.january());
         Self { step, first: month.january().plus(into - into % step.stride()) }
+    }
+
+    /// A span of months. `None` if it ends before it begins.
+    #[must_use]
+    pub fn span(first: Month, last: Month) -> Option<Self> {
+        let months = u16::try_from(last.since(first).checked_add(1)?).ok()?;
+        (months > 0).then_some(Self { step: Step::Span(months), first })
+    }
+
+    /// A period as it is displayed: one of the calendar, or a span.
+    ///
+    /// # Errors
+    /// For any other text.
+    pub fn of_display(text: &str) -> Result<Self, PeriodError> {
+        text.parse().or_else(|error| {
+            let (first, last) = text.split_once("..").ok_or(error)?;
+            let fault = || PeriodError(truncate_text(text), SPAN);
+            let (first, last): (Month, Month) =
+                (first.parse().map_err(|_e| fault())?, last.parse().map_err(|_e| fault())?);
+            Self::span(first, last).ok_or_else(fault)
+        })
     }
 
     /// The width of the period.
@@ -260,11 +299,16 @@ impl Period {
         (0..self.step.months()).map(move |n| self.first.plus(n))
     }
 
-    /// The calendar period before. `None` for nine months (docs/specification.md#not-applicable).
+    /// The calendar period before. `None` for nine months and for spans
+    /// (docs/specification.md#not-applicable).
     #[must_use]
     pub fn previous(self) -> Option<Self> {
-        (self.step != Step::NineMonths)
-            .then(|| Self { first: self.first.plus(-self.step.months()), ..self })
+        match self.step {
+            Step::NineMonths | Step::Span(_) => None,
+            Step::Month | Step::Quarter | Step::Half | Step::Year => {
+                Some(Self { first: self.first.plus(-self.step.months()), ..self })
+            }
+        }
     }
 
     /// The next period of the same step.
@@ -303,6 +347,7 @@ impl fmt::Display for Period {
             Step::Half => write!(f, "{year:04}-H{nth}"),
             Step::NineMonths => write!(f, "{year:04}-9M"),
             Step::Year => write!(f, "{year:04}"),
+            Step::Span(_) => write!(f, "{}..{}", self.first, self.last()),
         }
     }
 }
@@ -568,6 +613,22 @@ mod tests {
         ] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_span_is_displayed_as_its_months_and_has_no_period_before() {
+        let month = |text: &str| text.parse::<Month>().unwrap();
+        let span = Period::span(month("2020-10"), month("2021-03")).unwrap();
+        assert_eq!(span.to_string(), "2020-10..2021-03");
+        assert_eq!(span.year_before().to_string(), "2019-10..2020-03");
+        assert_eq!((span.previous(), span.months().len()), (None, 6));
+        assert_eq!(Period::of_display("2020-10..2021-03"), Ok(span));
+        assert_eq!(Period::of_display("2021-Q1"), "2021-Q1".parse());
+        assert_eq!(Period::span(month("2021-01"), month("2020-12")), None);
+        for text in ["2021-01..2020-12", "2021-Q1..2021-Q2", "2021-01..", "2021-01", ""] {
+            assert_eq!(Period::of_display(text).is_ok(), text == "2021-01", "{text}");
+        }
+        assert!("2020-10..2021-03".parse::<Period>().is_err(), "only a query for a span has one");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 use super::catalogue::{Catalogue, Indicator, IndicatorKind};
 use super::cube::{CubeView, MeasureId};
 use super::expectation::NotApplicableSpan;
-use super::formula::{Expression, FormulaOperator, IndicatorReference};
+use super::formula::{
+    Comparison, Expression, FormulaOperator, IndicatorReference, RuleCondition, TimeShift,
+};
 use super::measure::{Measure, Members};
 use super::number::{cancelling_sum, float, power_of_ten};
 use super::period::{Month, MonthSpan};
@@ -80,17 +82,22 @@ pub struct FigureOperand {
     pub own: OwnValuePlan,
     pub(super) kind: IndicatorKind,
     pub(super) decimals: u32,
-    pub(super) previous: bool,
+    pub(super) shift: TimeShift,
     breaks: Vec<Month>,
 }
 
 impl FigureOperand {
     /// The month in which the figure is read. `None` where `prev()` reads none.
     pub(super) fn month(&self, month: Month, prior: Option<PriorMonths>) -> Option<Month> {
-        match self.kind {
-            _ if !self.previous => Some(month),
-            IndicatorKind::Flow => prior.map(|prior| prior.flow),
-            IndicatorKind::Stock | IndicatorKind::Average => prior.map(|prior| prior.stock),
+        match (self.shift, self.kind) {
+            (TimeShift::None, _) => Some(month),
+            (TimeShift::Year, _) => Some(month.plus(-TimeShift::Year.months())),
+            (TimeShift::Periods(periods), IndicatorKind::Flow) => {
+                prior.map(|prior| prior.of_flow(periods))
+            }
+            (TimeShift::Periods(periods), IndicatorKind::Stock | IndicatorKind::Average) => {
+                prior.map(|prior| prior.of_stock(periods))
+            }
         }
     }
 
@@ -98,19 +105,24 @@ impl FigureOperand {
     /// in every month, not only in the one taken.
     fn months(&self, source: &SourceMonths, spread: bool) -> Option<(Month, Month)> {
         let SourceMonths { span, taken } = *source;
-        let every_month = spread || self.previous || self.kind == IndicatorKind::Flow;
+        let every_month = spread || self.reads_prior() || self.kind == IndicatorKind::Flow;
         let (first, last) = if every_month { (span.first(), span.last()) } else { (taken, taken) };
         let read = |month| self.month(month, PriorMonths::in_span(month, span));
         Some((read(first)?, read(last)?))
     }
 
-    fn of(indicator: &Indicator, members: &Members, previous: bool, view: &CubeView<'_>) -> Self {
+    /// Whether it reads the months of an earlier period, which depend on the period.
+    fn reads_prior(&self) -> bool {
+        matches!(self.shift, TimeShift::Periods(_))
+    }
+
+    fn of(indicator: &Indicator, members: &Members, shift: TimeShift, view: &CubeView<'_>) -> Self {
         let own = OwnValuePlan::plan(indicator, members, view);
         Self {
             own,
             kind: indicator.kind,
             decimals: indicator.decimals,
-            previous,
+            shift,
             breaks: indicator.breaks.clone(),
         }
     }
@@ -129,17 +141,19 @@ pub struct SourceMonths {
 /// (docs/specification.md#wider-periods).
 #[derive(Clone, Copy, Debug)]
 pub struct PriorMonths {
-    /// For a flow: as many months earlier as the period has.
-    flow: Month,
-    /// For a stock or an average: the last month of the period before.
-    stock: Month,
+    /// The month of the period.
+    month: Month,
+    /// The first month of the period.
+    first: Month,
+    /// The number of months of the period.
+    length: i32,
 }
 
 impl PriorMonths {
     /// For a month by itself: the month before.
     #[must_use]
     pub fn of_month(month: Month) -> Option<Self> {
-        Some(Self { flow: month.plus(-1), stock: month.plus(-1) })
+        Some(Self { month, first: month, length: 1 })
     }
 
     /// For a month of a span. `None` for nine months, a year to date and the last months, which
@@ -147,8 +161,17 @@ impl PriorMonths {
     #[must_use]
     pub fn in_span(month: Month, span: MonthSpan) -> Option<Self> {
         let length = span.last().since(span.first()) + 1;
-        let prior = Self { flow: month.plus(-length), stock: span.first().plus(-1) };
-        span.has_prior().then_some(prior)
+        span.has_prior().then_some(Self { month, first: span.first(), length })
+    }
+
+    /// For a flow: the month in the same place, this number of periods earlier.
+    fn of_flow(self, periods: u16) -> Month {
+        self.month.plus(-self.length * i32::from(periods))
+    }
+
+    /// For a stock or an average: the last month of the period this number of periods earlier.
+    fn of_stock(self, periods: u16) -> Month {
+        self.first.plus(-1 - self.length * (i32::from(periods) - 1))
     }
 }
 
@@ -202,9 +225,17 @@ impl Operand {
 
     fn has_previous(&self) -> bool {
         match self {
-            Self::Figure(figure) => figure.previous,
+            Self::Figure(figure) => !figure.shift.is_none(),
             Self::Coalesce(x, y) => x.has_previous() || y.has_previous(),
             Self::LeafSum(x) => x.has_previous(),
+        }
+    }
+
+    fn reads_prior(&self) -> bool {
+        match self {
+            Self::Figure(figure) => figure.reads_prior(),
+            Self::Coalesce(x, y) => x.reads_prior() || y.reads_prior(),
+            Self::LeafSum(x) => x.reads_prior(),
         }
     }
 
@@ -238,7 +269,10 @@ impl Operand {
 #[derive(Clone, Debug)]
 pub(super) enum ProgramNode {
     Number(f64),
+    /// The number of days, which is behind the operands.
+    Days,
     Operand(usize),
+    If(Comparison, Box<[ProgramNode; 4]>),
     Negate(Box<ProgramNode>),
     Abs(Box<ProgramNode>),
     Binary(FormulaOperator, Box<ProgramNode>, Box<ProgramNode>),
@@ -257,6 +291,8 @@ pub struct Program {
     pub percent: bool,
     /// Whether it is a kpi.
     pub computed: bool,
+    /// Whether the formula has `days()`: the number of days is behind the values of the operands.
+    has_days: bool,
 }
 
 impl Program {
@@ -268,14 +304,19 @@ impl Program {
         measure: &Measure,
     ) -> Option<Self> {
         if let Some(indicator) = catalogue.indicator(&measure.code) {
-            let operand =
-                Operand::Figure(FigureOperand::of(indicator, &measure.members, false, view));
+            let operand = Operand::Figure(FigureOperand::of(
+                indicator,
+                &measure.members,
+                TimeShift::None,
+                view,
+            ));
             return Some(Self {
                 node: ProgramNode::Operand(0),
                 operands: vec![operand],
                 factor: 1.0,
                 percent: indicator.percent,
                 computed: false,
+                has_days: false,
             });
         }
         let kpi = catalogue.kpi(&measure.code)?;
@@ -284,6 +325,28 @@ impl Program {
             factor: if kpi.percent { 100.0 } else { 1.0 },
             percent: kpi.percent,
             ..program
+        })
+    }
+
+    /// The share of a measure with members in its total over all of them, in percent. `None` for
+    /// a measure without members, an average and a kpi, which have no share.
+    #[must_use]
+    pub fn of_share(catalogue: &Catalogue, view: &CubeView<'_>, measure: &Measure) -> Option<Self> {
+        let indicator = catalogue.indicator(&measure.code)?;
+        if measure.members.is_empty() || indicator.kind == IndicatorKind::Average {
+            return None;
+        }
+        let operand = |members: &Members| {
+            Operand::Figure(FigureOperand::of(indicator, members, TimeShift::None, view))
+        };
+        let side = |place| Box::new(ProgramNode::Operand(place));
+        Some(Self {
+            node: ProgramNode::Binary(FormulaOperator::Divide, side(0), side(1)),
+            operands: vec![operand(&measure.members), operand(&Members::none())],
+            factor: 100.0,
+            percent: true,
+            computed: true,
+            has_days: false,
         })
     }
 
@@ -302,6 +365,7 @@ impl Program {
             factor: 1.0,
             percent: false,
             computed: true,
+            has_days: false,
         };
         program.node = program.compile(catalogue, view, expression, asked)?;
         Some(program)
@@ -316,6 +380,16 @@ impl Program {
     ) -> Option<ProgramNode> {
         let operand = match expression {
             Expression::Number(number) => return Some(ProgramNode::Number(number.to_f64())),
+            Expression::Days => {
+                self.has_days = true;
+                return Some(ProgramNode::Days);
+            }
+            Expression::If(condition, x, y) => {
+                let RuleCondition { left, comparison, right } = &**condition;
+                let mut of = |part| self.compile(catalogue, view, part, asked);
+                let parts = [of(left)?, of(right)?, of(x)?, of(y)?];
+                return Some(ProgramNode::If(*comparison, Box::new(parts)));
+            }
             Expression::Negate(x) => {
                 return Some(ProgramNode::Negate(Box::new(
                     self.compile(catalogue, view, x, asked)?,
@@ -370,10 +444,21 @@ impl Program {
             )
     }
 
-    /// For each operand, whether it is summed over months. The others are taken from one month.
+    /// For each operand, whether it is summed over months. The others are taken from one month. The
+    /// number of days is behind the operands; it is summed if one of them is.
     #[must_use]
     pub fn accumulating_operands(&self) -> Vec<bool> {
-        self.operands.iter().map(Operand::accumulates).collect()
+        let mut found: Vec<bool> = self.operands.iter().map(Operand::accumulates).collect();
+        if self.has_days {
+            found.push(found.contains(&true));
+        }
+        found
+    }
+
+    /// The number of days of a month, which belongs behind the operands, if the formula has
+    /// `days()`.
+    pub(super) fn days_of(&self, month: Month) -> Option<f64> {
+        self.has_days.then(|| float(i64::from(month.days())))
     }
 
     /// Whether it is only available where a measure has a value: numbers alone are no value
@@ -392,10 +477,16 @@ impl Program {
         self.required().iter().any(|figure| figure.own.may_not_apply(view))
     }
 
-    /// Whether it contains `prev()`.
+    /// Whether it contains `prev()` or `year_before()`.
     #[must_use]
     pub fn has_previous(&self) -> bool {
         self.operands.iter().any(Operand::has_previous)
+    }
+
+    /// Whether it contains `prev()`, so that the months that it reads depend on the period.
+    #[must_use]
+    pub fn reads_prior(&self) -> bool {
+        self.operands.iter().any(Operand::reads_prior)
     }
 
     /// Whether an operand has a break between two periods.
@@ -444,7 +535,9 @@ impl Program {
         let sign = match operator {
             FormulaOperator::Add => 1.0,
             FormulaOperator::Subtract => -1.0,
-            FormulaOperator::Multiply | FormulaOperator::Divide => return None,
+            FormulaOperator::Multiply | FormulaOperator::Divide | FormulaOperator::Power => {
+                return None;
+            }
         };
         let figure = |node: &ProgramNode| {
             let ProgramNode::Operand(place) = node else { return None };
@@ -462,6 +555,14 @@ impl Program {
         };
         Some(match node {
             ProgramNode::Number(number) => *number,
+            ProgramNode::Days => *values.get(self.operands.len())?,
+            ProgramNode::If(comparison, parts) => {
+                let [left, right, x, y] = &**parts;
+                let left = self.evaluate_node(left, values)?;
+                let right = self.evaluate_node(right, values)?;
+                let chosen = if comparison.holds(left, right, 0.0) { x } else { y };
+                self.evaluate_node(chosen, values)?
+            }
             ProgramNode::Operand(place) => self.operands.get(*place)?.scale(*values.get(*place)?),
             ProgramNode::Negate(x) => -self.evaluate_node(x, values)?,
             ProgramNode::Abs(x) => self.evaluate_node(x, values)?.abs(),
@@ -478,6 +579,7 @@ impl Program {
                     FormulaOperator::Multiply => x * y,
                     FormulaOperator::Divide if y == 0.0 => return None,
                     FormulaOperator::Divide => x / y,
+                    FormulaOperator::Power => Some(x.powf(y)).filter(|power| power.is_finite())?,
                 }
             }
         })
@@ -496,5 +598,5 @@ fn figure(
         Some((dimension.clone(), member.to_owned()))
     });
     let members = Members::new(named.collect()).ok()?;
-    Some(FigureOperand::of(indicator, &members, reference.previous, view))
+    Some(FigureOperand::of(indicator, &members, reference.shift, view))
 }

@@ -501,7 +501,9 @@ impl<'a> ValueSource<'a> {
                 Availability::Missing | Availability::Partial | Availability::Nowhere => None,
             },
         };
-        program.apply(&program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?)
+        let mut values = program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?;
+        values.extend(program.days_of(month));
+        program.apply(&values)
     }
 
     /// The states of `count` months from `first`. `prev()` reads the month before each.
@@ -529,12 +531,9 @@ impl<'a> ValueSource<'a> {
         };
         let rolled: SmallVec<[Vec<RollUp>; 2]> = figures
             .iter()
-            .map(|figure| {
-                let from = if figure.previous { first.plus(-1) } else { first };
-                self.roll_up(figure, unit, from, count)
-            })
+            .map(|figure| self.roll_up(figure, unit, first.plus(-figure.shift.months()), count))
             .collect();
-        let single = matches!(figures.as_slice(), [figure] if !figure.previous);
+        let single = matches!(figures.as_slice(), [figure] if figure.shift.is_none());
         let is_reported = self.geography == Geography::AsReported;
         let plain = is_reported && !program.has_previous() && !program.may_not_apply(&self.view);
         let state = |(place, month): (usize, Month)| {
@@ -554,7 +553,8 @@ impl<'a> ValueSource<'a> {
                 })
             };
             if single || row().all(is_same) {
-                let values = row().map(|operand| wide_float(operand.sum)).collect();
+                let values = row().map(|operand| wide_float(operand.sum));
+                let values = values.chain(program.days_of(month)).collect();
                 let first = row().next()?;
                 let origin = if program.computed {
                     Origin::Computed
@@ -599,7 +599,8 @@ impl<'a> ValueSource<'a> {
             }
             _ => Origin::Computed,
         };
-        let values = gathered.values();
+        let mut values = gathered.values();
+        values.extend(program.days_of(month));
         Some(MonthState {
             values,
             cover: if covers_all {
@@ -903,8 +904,9 @@ impl<'a> ValueSource<'a> {
         let leaves = self.applying_leaves(program, unit, month, prior);
         let at = |leaf: UnitPosition| match self.collect_operands(program, leaf, month, prior) {
             Availability::Whole(operands) => {
-                let amount = program
-                    .apply(&operands.iter().map(|pieces| total(pieces)).collect::<Vec<_>>())?;
+                let values = operands.iter().map(|pieces| total(pieces));
+                let values: Vec<f64> = values.chain(program.days_of(month)).collect();
+                let amount = program.apply(&values)?;
                 Some(Contribution::new(amount, leaf, month))
             }
             Availability::Missing | Availability::Partial | Availability::Nowhere => None,

@@ -22,6 +22,8 @@ pub enum BeforeFirstKey {
 pub struct AccessSettings {
     /// Areas that need no key even if keys exist.
     pub open: Vec<RouteArea>,
+    /// Origins of other web sites that may read in scripts what is open; `*` stands for all.
+    pub cors: Vec<String>,
     /// Whether the service only listens on the loopback interface.
     pub loopback: bool,
     /// What is allowed without a key on this machine until the first key exists.
@@ -39,6 +41,7 @@ impl Default for AccessSettings {
     fn default() -> Self {
         Self {
             open: vec![RouteArea::Docs],
+            cors: Vec::new(),
             loopback: true,
             before_first_key: BeforeFirstKey::Everything,
             forwarding: TrustedProxies::default(),

@@ -1,10 +1,13 @@
-//! All values of all units and months, with coverage and changes, as one table for analysts: a ZIP
-//! with `figures.csv` and the `datapackage.json` that describes it (Frictionless Data Package).
+//! Values of units and months, with coverage and changes, as one table for analysts: a ZIP with
+//! `figures.csv`, the names in `units.csv` and `measures.csv`, and the `datapackage.json` that
+//! describes them (Frictionless Data Package). Also the table alone, and SDMX-CSV.
 //!
 //! The numbers are those of `GET /series`, computed by the same code for a few units at a time, so
 //! the whole table is never in memory.
 
+mod metadata;
 mod package;
+mod sdmx;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -32,6 +35,10 @@ use ledger::{RevisionNumber, Store};
 
 /// The file of the table.
 const FIGURES: &str = "figures.csv";
+/// The file of the units.
+const UNITS: &str = "units.csv";
+/// The file of the measures.
+const MEASURES: &str = "measures.csv";
 /// The file of the description.
 const PACKAGE: &str = "datapackage.json";
 /// Units in a piece that a thread computes at once, and pieces that may wait to be written: a few
@@ -112,7 +119,106 @@ struct PreparedMeasure {
     program: Program,
 }
 
-/// Writes the table and its description; `progress` receives the number of units done, and the
+impl PreparedMeasure {
+    /// Prepares a measure, if the catalogue declares it.
+    fn new(state: &State, measure: Measure) -> Option<Self> {
+        Some(Self {
+            kind: MeasureKind::of(state.catalogue.indicator(&measure.code)),
+            unit_of_measure: escape_formula(state.catalogue.unit_of_measure(&measure.code)),
+            program: Program::of_measure(&state.catalogue, &state.view(), &measure)?,
+            measure,
+        })
+    }
+}
+
+/// What of a ledger a table has; an absent field does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct TidySelection {
+    /// A unit, with the units below it.
+    pub unit: Option<UnitPosition>,
+    /// The first month.
+    pub from: Option<Month>,
+    /// The last month.
+    pub to: Option<Month>,
+    /// The measures, in the order of the table.
+    pub measures: Option<Vec<Measure>>,
+}
+
+/// The files of a selection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TidyFormat {
+    /// A ZIP with the table, the units, the measures and their description.
+    Package,
+    /// The table alone, as CSV.
+    Table,
+    /// The values alone, as SDMX-CSV 2.0.
+    Sdmx,
+}
+
+/// What is computed: units, measures and months of a state.
+struct TidyTable<'a> {
+    state: &'a State,
+    units: UnitRange,
+    measures: Vec<PreparedMeasure>,
+    periods: Vec<Period>,
+}
+
+impl<'a> TidyTable<'a> {
+    fn new(state: &'a State, selection: &TidySelection) -> Self {
+        let all = UnitRange::new(UnitPosition::new(0), UnitPosition::new(state.units.len()));
+        let measures = match &selection.measures {
+            Some(measures) => measures.clone(),
+            None => all_measures(state),
+        };
+        let is_chosen = |period: &Period| {
+            selection.from.is_none_or(|from| from <= period.first())
+                && selection.to.is_none_or(|to| period.last() <= to)
+        };
+        Self {
+            state,
+            units: selection.unit.map_or(all, |unit| state.units.subtree(unit)),
+            measures: measures
+                .into_iter()
+                .filter_map(|of| PreparedMeasure::new(state, of))
+                .collect(),
+            periods: periods(state).into_iter().filter(is_chosen).collect(),
+        }
+    }
+
+    /// Writes the rows of some units; `write` writes one.
+    fn write_rows(
+        &self,
+        units: UnitRange,
+        fields: RequestedFields,
+        mut write: impl FnMut(&TidyPoint<'_>) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let mut rows = 0;
+        for unit in units {
+            for measure in &self.measures {
+                let prepared =
+                    PreparedSeries::new(self.state, &measure.measure, &measure.program, fields);
+                let series =
+                    series::one(self.state, Geography::AsReported, &prepared, unit, &self.periods);
+                let is_there = |point: &&PointView| point.value.is_some() || point.stated.is_some();
+                for point in series.points.iter().filter(is_there) {
+                    write(&TidyPoint { measure, unit, series: &series, point })?;
+                    rows += 1;
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// One row before it is written.
+struct TidyPoint<'a> {
+    measure: &'a PreparedMeasure,
+    unit: UnitPosition,
+    series: &'a SeriesView,
+    point: &'a PointView,
+}
+
+/// Writes the package of a whole ledger; `progress` receives the number of units done, and the
 /// total.
 ///
 /// # Errors
@@ -123,7 +229,7 @@ pub fn write<W: Write>(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<TidySummary, Error> {
     let state = State::load(store, Calendar::default())?;
-    let (asked, periods) = (prepare_measures(&state), periods(&state));
+    let table = TidyTable::new(&state, &TidySelection::default());
     let mut zip = ZipStream::new_stream(out);
     begin(&mut zip, FIGURES)?;
     zip.write_all(package::header().as_bytes()).map_err(write_error)?;
@@ -135,8 +241,8 @@ pub fn write<W: Write>(
         for first in 0..threads {
             let (sender, receiver) = sync_channel(PIECES_AHEAD);
             let mine = pieces.iter().skip(first).step_by(threads).copied();
-            let (state, asked, periods) = (&state, &asked, &periods);
-            scope.spawn(move || compute(state, asked, periods, mine, &sender));
+            let table = &table;
+            scope.spawn(move || compute(table, mine, &sender));
             computing.push(receiver);
         }
         for (piece, receiver) in pieces.iter().zip(computing.iter().cycle()) {
@@ -149,11 +255,68 @@ pub fn write<W: Write>(
         }
         Ok::<(), Error>(())
     })?;
-    begin(&mut zip, PACKAGE)?;
-    serde_json::to_writer_pretty(&mut zip, &package::describe(&written)).map_err(write_error)?;
-    zip.write_all(b"\n").map_err(write_error)?;
+    write_description(&table, &mut zip, &written)?;
     end(zip)?;
     Ok(written)
+}
+
+/// Writes a selection in a format, row by row: whatever its size, it needs the memory of a single
+/// series.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_selection<W: Write>(
+    state: &State,
+    selection: &TidySelection,
+    format: TidyFormat,
+    mut out: W,
+) -> Result<TidySummary, Error> {
+    let table = TidyTable::new(state, selection);
+    let mut written = TidySummary { revision: state.revision, rows: 0 };
+    match format {
+        TidyFormat::Sdmx => written.rows = sdmx::write(&table, &mut out)?,
+        TidyFormat::Table => written.rows = write_figures(&table, &mut out)?,
+        TidyFormat::Package => {
+            let mut zip = ZipStream::new_stream(&mut out);
+            begin(&mut zip, FIGURES)?;
+            written.rows = write_figures(&table, &mut zip)?;
+            write_description(&table, &mut zip, &written)?;
+            end(zip)?;
+        }
+    }
+    out.flush().map_err(write_error)?;
+    Ok(written)
+}
+
+/// Writes the table with its header, and returns its number of rows.
+fn write_figures(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, Error> {
+    out.write_all(package::header().as_bytes()).map_err(write_error)?;
+    let mut rows = csv_rows(out);
+    let count = table.write_rows(table.units, RequestedFields::of_point(), |found| {
+        rows.serialize(row(table.state, found)).map_err(write_error)
+    })?;
+    rows.flush().map_err(write_error)?;
+    Ok(count)
+}
+
+/// A writer of rows without a header.
+fn csv_rows<W: Write>(out: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new().has_headers(false).buffer_capacity(BUFFER).from_writer(out)
+}
+
+/// Writes the units, the measures and the description of all files.
+fn write_description<W: Write>(
+    table: &TidyTable<'_>,
+    zip: &mut ZipStream<W>,
+    written: &TidySummary,
+) -> Result<(), Error> {
+    begin(zip, UNITS)?;
+    metadata::write_units(table, zip)?;
+    begin(zip, MEASURES)?;
+    metadata::write_measures(table, zip)?;
+    begin(zip, PACKAGE)?;
+    serde_json::to_writer_pretty(&mut *zip, &package::describe(written)).map_err(write_error)?;
+    zip.write_all(b"\n").map_err(write_error)
 }
 
 /// The units in pieces.
@@ -174,63 +337,37 @@ struct TidyChunk {
 
 /// Computes pieces one after another, until all are done or nobody receives them any more.
 fn compute(
-    state: &State,
-    asked: &[PreparedMeasure],
-    periods: &[Period],
+    table: &TidyTable<'_>,
     pieces: impl Iterator<Item = UnitRange>,
     sender: &SyncSender<Result<TidyChunk, Error>>,
 ) {
     for units in pieces {
-        if sender.send(piece(state, asked, periods, units)).is_err() {
+        if sender.send(piece(table, units)).is_err() {
             break;
         }
     }
 }
 
-fn piece(
-    state: &State,
-    asked: &[PreparedMeasure],
-    periods: &[Period],
-    units: UnitRange,
-) -> Result<TidyChunk, Error> {
-    let mut out = csv::WriterBuilder::new()
-        .has_headers(false)
-        .buffer_capacity(BUFFER)
-        .from_writer(Vec::new());
-    let mut rows = 0;
-    for unit in units {
-        for asked in asked {
-            let fields = RequestedFields::of_point();
-            let prepared = PreparedSeries::new(state, &asked.measure, &asked.program, fields);
-            let found = series::one(state, Geography::AsReported, &prepared, unit, periods);
-            for point in
-                found.points.iter().filter(|point| point.value.is_some() || point.stated.is_some())
-            {
-                out.serialize(row(state, asked, unit, &found, point)).map_err(write_error)?;
-                rows += 1;
-            }
-        }
-    }
+fn piece(table: &TidyTable<'_>, units: UnitRange) -> Result<TidyChunk, Error> {
+    let mut out = csv_rows(Vec::new());
+    let rows = table.write_rows(units, RequestedFields::of_point(), |found| {
+        out.serialize(row(table.state, found)).map_err(write_error)
+    })?;
     let text = out.into_inner().map_err(|error| write_error(error.into_error()))?;
     Ok(TidyChunk { text, rows })
 }
 
-fn row<'a>(
-    state: &'a State,
-    asked: &'a PreparedMeasure,
-    unit: UnitPosition,
-    series: &'a SeriesView,
-    point: &'a PointView,
-) -> TidyRow<'a> {
-    let document = state.units.get(unit).map(|unit| &unit.document);
+fn row<'a>(state: &'a State, found: &'a TidyPoint<'_>) -> TidyRow<'a> {
+    let TidyPoint { measure, unit, series, point } = found;
+    let document = state.units.get(*unit).map(|unit| &unit.document);
     TidyRow {
         measure: &series.measure,
-        measure_kind: asked.kind,
+        measure_kind: measure.kind,
         unit: &series.unit,
         unit_kind: document.map(|document| document.kind).unwrap_or_default(),
         parent: document.and_then(|document| document.parent.as_deref()),
         period: point.period,
-        unit_of_measure: &asked.unit_of_measure,
+        unit_of_measure: &measure.unit_of_measure,
         value: point.value,
         value_reason: point.value_reason,
         origin: point.origin,
@@ -256,7 +393,7 @@ fn row<'a>(
 
 /// The measures of the table in order of their codes: every declared measure with recorded figures,
 /// the totals over its members, every kpi, and each member with which a kpi can be queried.
-fn prepare_measures(state: &State) -> Vec<PreparedMeasure> {
+fn all_measures(state: &State) -> Vec<Measure> {
     let mut measures = BTreeSet::new();
     for (_, measure) in state.measures.iter() {
         measures.extend(
@@ -278,15 +415,7 @@ fn prepare_measures(state: &State) -> Vec<PreparedMeasure> {
         );
     }
     measures.retain(|measure| state.catalogue.measure_faults(measure).is_empty());
-    let ready = |measure: Measure| {
-        Some(PreparedMeasure {
-            kind: MeasureKind::of(state.catalogue.indicator(&measure.code)),
-            unit_of_measure: escape_formula(state.catalogue.unit_of_measure(&measure.code)),
-            program: Program::of_measure(&state.catalogue, &state.view(), &measure)?,
-            measure,
-        })
-    };
-    measures.into_iter().filter_map(ready).collect()
+    measures.into_iter().collect()
 }
 
 /// Escapes a text so that no spreadsheet takes it for a formula, as in CSV responses

@@ -81,6 +81,10 @@ fields! {
     YearBefore "year_before",
     /// Why it is null.
     YearBeforeReason "year_before_reason",
+    /// The value in percent of the total over all members.
+    Share "share",
+    /// Why it is null.
+    ShareReason "share_reason",
     /// The operands of a kpi.
     Operands "operands",
     /// The change from the period before.
@@ -259,6 +263,8 @@ const COMPARISONS: FieldSet = FieldSet::of(&[
     Field::PreviousReason,
     Field::YearBefore,
     Field::YearBeforeReason,
+    Field::Share,
+    Field::ShareReason,
     Field::Operands,
     Field::YearToDateDelta,
     Field::YearToDateDeltaReason,

@@ -131,6 +131,11 @@ pub struct PointView {
     pub year_before: Option<Rounded>,
     /// Reason code when `year_before` is null.
     pub year_before_reason: Option<ValueReason>,
+    /// On request: of a measure with members, the value in percent of the total over all members.
+    #[schema(value_type = Option<f64>)]
+    pub share: Option<Rounded>,
+    /// Reason code when `share` is null.
+    pub share_reason: Option<ValueReason>,
     /// On request: the operands of a kpi after aggregation, such as numerator and denominator. Null
     /// for indicators, and when an operand is missing.
     #[schema(value_type = Option<std::collections::HashMap<String, f64>>)]
@@ -243,6 +248,8 @@ impl PointView {
             previous_reason: None,
             year_before: None,
             year_before_reason: None,
+            share: None,
+            share_reason: None,
             operands: None,
             delta: None,
             delta_reason: None,
@@ -293,6 +300,8 @@ impl PointView {
             Field::PreviousReason => to.serialize_entry(name, &self.previous_reason),
             Field::YearBefore => to.serialize_entry(name, &self.year_before),
             Field::YearBeforeReason => to.serialize_entry(name, &self.year_before_reason),
+            Field::Share => to.serialize_entry(name, &self.share),
+            Field::ShareReason => to.serialize_entry(name, &self.share_reason),
             Field::Operands => to.serialize_entry(name, &self.operands),
             Field::Delta => to.serialize_entry(name, &self.delta),
             Field::DeltaReason => to.serialize_entry(name, &self.delta_reason),
@@ -466,6 +475,8 @@ pub(in crate::app) struct PreparedSeries<'a> {
     fields: RequestedFields,
     /// The operands as the formula names them, where they are requested.
     operands: Vec<Arc<str>>,
+    /// The share of the total, where it is requested and makes sense.
+    share: Option<Program>,
 }
 
 impl<'a> PreparedSeries<'a> {
@@ -484,7 +495,12 @@ impl<'a> PreparedSeries<'a> {
                 .collect()
         };
         let wanted = kpi.filter(|_| fields.set.contains(Field::Operands));
-        Self { measure, program, fields, operands: wanted.map(names).unwrap_or_default() }
+        let share = fields
+            .set
+            .intersects(&[Field::Share, Field::ShareReason])
+            .then(|| Program::of_share(&state.catalogue, &state.view(), measure))
+            .flatten();
+        Self { measure, program, fields, operands: wanted.map(names).unwrap_or_default(), share }
     }
 
     /// The measure.
@@ -521,10 +537,23 @@ impl<'a> PreparedSeries<'a> {
             let stated = id.and_then(|id| state.cube.stated(id, unit, period.first()));
             view.stated = stated.map(|stamped| stamped.written);
         }
+        if set.intersects(&[Field::Share, Field::ShareReason]) {
+            (view.share, view.share_reason) = number_or_reason(self.share(series, period));
+        }
         if set.contains(Field::Annotations) {
             view.annotations = notes(state, series.source(), self.measure, unit, period);
         }
         view
+    }
+
+    /// The value in percent of the total over all members (`docs/specification.md#fields`).
+    fn share(&self, series: &MeasureSeries<'_>, period: Period) -> Result<f64, ValueReason> {
+        let share = self.share.as_ref().ok_or(ValueReason::NotApplicable)?;
+        let source = *series.source();
+        let series = MeasureSeries::new(source, share, series.unit(), period, period);
+        let series = series.only(period);
+        let point = series.compute(period);
+        point.value().ok_or(point.value_reason().unwrap_or(ValueReason::Missing))
     }
 
     /// The name of a unit, where it is requested.
@@ -667,6 +696,12 @@ fn notes(
         .collect()
 }
 
+/// The error of a query that names more than [`MAX_NAMED`] measures or units.
+pub(super) fn too_many_named() -> Fault {
+    let detail = format!("a query names at most {MAX_NAMED} measures and {MAX_NAMED} units");
+    Fault::new("/measure", "too_many", detail)
+}
+
 fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
     let mut faults: Vec<Fault> =
         query.measures.iter().flat_map(|measure| state.measure_faults(measure)).collect();
@@ -674,12 +709,8 @@ fn check(state: &State, query: &SeriesQuery) -> Result<(), Error> {
         faults.push(Fault::new("/measure", "missing", "name at least one measure"));
     }
     let named = if let UnitSelector::Units(units) = &query.units { units.len() } else { 1 };
-    if query.measures.len() > MAX_NAMED || named > MAX_NAMED {
-        faults.push(Fault::new(
-            "/measure",
-            "too_many",
-            format!("a query names at most {MAX_NAMED} measures and {MAX_NAMED} units"),
-        ));
+    if named > MAX_NAMED {
+        faults.push(too_many_named());
     }
     let months = match query.when {
         PeriodSelector::Span(from, to) if from.step() != to.step() => {

@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use kpi::catalogue::{Catalogue, Dimension, Indicator, IndicatorKind, Kpi};
-use kpi::formula::{Comparison, Expression, FormulaOperator, IndicatorReference, RuleCondition};
+use kpi::formula::{
+    Comparison, Expression, FormulaOperator, IndicatorReference, RuleCheck, RuleCondition,
+    TimeShift,
+};
 use kpi::measure::{Measure, Members};
 use kpi::number::Decimal64;
 
@@ -89,7 +92,13 @@ fn without_sums(expression: &Expression) -> Expression {
     let all = |list: &[Expression]| list.iter().map(without_sums).collect();
     match expression {
         Expression::Sum(x) => without_sums(x),
-        Expression::Number(_) | Expression::Figure(_) => expression.clone(),
+        Expression::Number(_) | Expression::Days | Expression::Figure(_) => expression.clone(),
+        Expression::If(condition, x, y) => {
+            let RuleCondition { left, comparison, right } = &**condition;
+            let (left, right) = (without_sums(left), without_sums(right));
+            let condition = RuleCondition { left, comparison: *comparison, right };
+            Expression::If(Box::new(condition), of(x), of(y))
+        }
         Expression::Negate(x) => Expression::Negate(of(x)),
         Expression::Abs(x) => Expression::Abs(of(x)),
         Expression::Binary(operator, x, y) => Expression::Binary(*operator, of(x), of(y)),
@@ -106,17 +115,21 @@ pub(super) fn checks(
     measures: &FormMeasures,
 ) -> Vec<FormCheck> {
     let mut found: Vec<FormCheck> = Vec::new();
-    for rule in &catalogue.rules {
-        let sides = [&rule.check.left, &rule.check.right];
-        let is_touched = sides
-            .iter()
-            .flat_map(|side| side.references())
-            .any(|reference| !reference.previous && reference.measure().as_ref() == Some(measure));
+    // The service checks those of single units.
+    for rule in catalogue.rules.iter().filter(|rule| rule.unit.is_none()) {
+        let sides = rule.check.sides();
+        let is_touched = sides.iter().flat_map(|side| side.references()).any(|reference| {
+            reference.shift.is_none() && reference.measure().as_ref() == Some(measure)
+        });
         if is_touched && !rule.name.vi.is_empty() {
             let is_simple = !sides.iter().any(|side| side.has_sum()) && has_rows(&sides, measures);
+            let condition = match &rule.check {
+                RuleCheck::Condition(condition) if is_simple => Some(condition.clone()),
+                RuleCheck::Condition(_) | RuleCheck::BothOrNone(_) | RuleCheck::OneOf(_) => None,
+            };
             found.push(FormCheck {
                 text: rule.name.vi.clone(),
-                condition: is_simple.then(|| rule.check.clone()),
+                condition,
                 tolerance: rule.tolerance,
             });
         }
@@ -206,7 +219,7 @@ fn figure(measure: &Measure, previous: bool) -> Expression {
     Expression::Figure(IndicatorReference {
         indicator: measure.code.clone(),
         members: members.map(|(of, member)| (of.to_owned(), Some(member.to_owned()))).collect(),
-        previous,
+        shift: if previous { TimeShift::Periods(1) } else { TimeShift::None },
     })
 }
 

@@ -442,7 +442,7 @@ impl<'w> SheetWriter<'w> {
             Some(FIRST_COLUMN + u16::try_from(place).ok()?)
         };
         let cell = |column: u16| -> CellRange { (line, column, line, column) };
-        let of_period = |column: &SheetColumn| column.field.parse::<Period>().is_ok();
+        let of_period = |column: &SheetColumn| Period::of_display(&column.field).is_ok();
         let is_value = |column: &SheetColumn| column.words.kind == CellKind::Value;
         let is_bars = self.plan.chart == Some(ChartKind::Bars);
         let category: &dyn Fn(&SheetColumn) -> bool = if is_bars {
@@ -570,6 +570,6 @@ fn all_columns(names: &[String]) -> Vec<(Option<usize>, String)> {
 fn of_period(name: &str, field: Option<&str>, language: &SheetLanguage) -> ColumnWords {
     let heading = language.period(name);
     let of_field = field.and_then(column_words).map_or(CellKind::Value, |words| words.kind);
-    let kind = if name.parse::<Period>().is_ok() { of_field } else { CellKind::Text };
+    let kind = if Period::of_display(name).is_ok() { of_field } else { CellKind::Text };
     ColumnWords { vi: heading.clone(), en: heading, kind, names: None }
 }

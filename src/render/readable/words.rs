@@ -99,7 +99,7 @@ impl SheetLanguage {
 
     /// A period in a cell: `10/2021`, `Quý 3/2021`.
     pub(super) fn period(&self, text: &str) -> String {
-        match text.parse::<Period>() {
+        match Period::of_display(text) {
             Ok(period) if period.step() == Step::Month => short_month(period.first()),
             Ok(period) => period_name(period, self.in_vietnamese),
             Err(_) => text.to_owned(),
@@ -108,7 +108,7 @@ impl SheetLanguage {
 
     /// A period in a title: `Tháng 10/2021`.
     pub(super) fn long_period(&self, text: &str) -> String {
-        text.parse::<Period>()
+        Period::of_display(text)
             .map_or_else(|_| text.to_owned(), |period| period_name(period, self.in_vietnamese))
     }
 

@@ -173,6 +173,8 @@ pub enum Step {
     NineMonths,
     /// Twelve months.
     Year,
+    /// A span of this number of months, from any month.
+    Span(i32),
 }
 
 /// How a value came about (docs/specification.md#own-value, docs/specification.md#value), in order
@@ -192,7 +194,8 @@ pub enum Origin {
 /// Why a field is null (docs/specification.md#changes, docs/specification.md#like-for-like).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// Percent change of a percentage, year to date of stocks and averages, delta of `9M`.
+    /// Percent change of a percentage, year to date of stocks and averages, delta of `9M` and of
+    /// spans.
     NotApplicable,
     /// This period has no value.
     Missing,
@@ -348,6 +351,8 @@ fn times(a: i128, b: i128) -> i128 {
 struct Span {
     start: Month,
     length: i32,
+    /// Whether a calendar period comes before it, which `prev()` reads.
+    has_before: bool,
 }
 
 impl Span {
@@ -363,7 +368,7 @@ impl Span {
 
     /// The period of the same length that begins `months` earlier.
     fn earlier(self, months: i32) -> Self {
-        Self { start: self.start - months, length: self.length }
+        Self { start: self.start - months, ..self }
     }
 }
 
@@ -690,15 +695,18 @@ impl World {
             Step::Half => 6,
             Step::NineMonths => 9,
             Step::Year => 12,
+            Step::Span(months) => months,
         };
-        let now = Span { start, length };
+        // Reading: a span of one's own has no calendar period before, like nine months.
+        let has_before = !matches!(step, Step::NineMonths | Step::Span(_));
+        let now = Span { start, length, has_before };
         let found = self.found(&asked, unit, now);
         let year_before = self.change(&asked, unit, now, &found, now.earlier(12));
         // Reading: with the delta of `9M` its percent and the like-for-like change are not
         // applicable either, because there is no calendar period before.
-        let (before, like_for_like) = match step {
-            Step::NineMonths => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
-            _ => (
+        let (before, like_for_like) = match has_before {
+            false => (Err(Reason::NotApplicable), Err(Reason::NotApplicable)),
+            true => (
                 self.change(&asked, unit, now, &found, now.earlier(length)),
                 self.like_for_like(&asked, unit, now, &found, now.earlier(length)),
             ),
@@ -733,9 +741,11 @@ impl World {
             year_delta: delta(&year_before),
             year_delta_percent: asked.percent(&year_before),
             year_to_date: self.year_to_date(&asked, unit, now),
-            previous: match step {
-                Step::NineMonths => None,
-                _ => on_request.and_then(|_| self.found(&asked, unit, now.earlier(length)).value),
+            previous: match has_before {
+                false => None,
+                true => {
+                    on_request.and_then(|_| self.found(&asked, unit, now.earlier(length)).value)
+                }
             }
             .map(Exact::to_f64),
             year_before: on_request
@@ -1287,9 +1297,9 @@ impl World {
     /// month of a kpi counts when its operands are available, even if it divides by zero.
     fn found(&self, asked: &Asked, unit: &Unit, span: Span) -> Found {
         let none = Prior { flow: None, level: None };
-        self.found_with(asked, unit, span, |month| match span.length {
-            9 => none, // no period stands before nine months
-            length => Prior { flow: Some(month - length), level: Some(span.start - 1) },
+        self.found_with(asked, unit, span, |month| match span.has_before {
+            false => none, // no period stands before nine months or a span of one's own
+            true => Prior { flow: Some(month - span.length), level: Some(span.start - 1) },
         })
     }
 
@@ -1360,8 +1370,8 @@ impl World {
         if !self.has_year_to_date(asked) {
             return Err(Reason::NotApplicable);
         }
-        let start = now.start - now.start.rem_euclid(12);
-        let span = Span { start, length: now.end() - start + 1 };
+        let start = now.end() - now.end().rem_euclid(12);
+        let span = Span { start, length: now.end() - start + 1, has_before: false };
         let none = Prior { flow: None, level: None };
         let found = self.found_with(asked, unit, span, |_| none);
         let mut months = found.places.iter().zip(&found.gone);
@@ -1392,8 +1402,8 @@ impl World {
         if !self.has_year_to_date(asked) {
             return Err(Reason::NotApplicable);
         }
-        let start = now.start - now.start.rem_euclid(12);
-        let span = Span { start, length: now.end() - start + 1 };
+        let start = now.end() - now.end().rem_euclid(12);
+        let span = Span { start, length: now.end() - start + 1, has_before: false };
         let other = span.earlier(12);
         let (this, that) = (self.together(asked, unit, span), self.together(asked, unit, other));
         if this.applies_nowhere() || that.applies_nowhere() {
@@ -1424,7 +1434,7 @@ impl World {
         if asked.average {
             return Err(Reason::NotApplicable);
         }
-        let span = Span { start: last - months + 1, length: months };
+        let span = Span { start: last - months + 1, length: months, has_before: false };
         let found = self.together(asked, unit, span);
         if found.applies_nowhere() {
             return Err(Reason::NotApplicable);
@@ -1459,7 +1469,7 @@ impl World {
         if other.months().all(|month| matches!(self.stead(unit, month), Stead::Nobody)) {
             return Err(Reason::DefinitionChanged);
         }
-        if self.broken(asked, &[(now, this), (other, &that)], now.length != 9) {
+        if self.broken(asked, &[(now, this), (other, &that)], now.has_before) {
             return Err(Reason::DefinitionChanged);
         }
         if that.value.is_none() {
@@ -1728,7 +1738,7 @@ impl World {
         }
         let taken = taken.ok_or(Reason::CoverageChanged)?;
         (this.last, that.last) = (Some(taken), Some(taken));
-        if self.broken(asked, &[(now, &this), (other, &that)], now.length != 9) {
+        if self.broken(asked, &[(now, &this), (other, &that)], now.has_before) {
             return Err(Reason::DefinitionChanged); // a break between the two months of a pair
         }
         let value = asked.value(&this.places).ok_or(Reason::Missing)?;

@@ -129,7 +129,7 @@ pub fn sign_of_own_quarter(period: Period) -> char {
     match period.step() {
         Step::Quarter => mark::NOW,
         Step::Month => mark::WIDER,
-        Step::Half | Step::NineMonths | Step::Year => mark::EARLIER,
+        Step::Half | Step::NineMonths | Step::Year | Step::Span(_) => mark::EARLIER,
     }
 }
 

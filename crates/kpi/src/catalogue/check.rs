@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::fault::{CODE, is_code};
-use crate::formula::IndicatorReference;
+use crate::formula::{FormulaError, IndicatorReference, RuleCondition, TimeShift};
 use crate::labels::{MAX_LABEL, MAX_LABELS};
 use crate::number::MAX_DECIMALS;
 
@@ -18,11 +18,15 @@ const MAX_ENTRIES: usize = 5_000;
 const MAX_DIMENSIONS_OF_AN_INDICATOR: usize = 6;
 const MAX_MEMBERS: usize = 200;
 const MAX_EXPECTED: usize = 500;
+/// Most indicators that a formula names together with the kpis in it.
+const MAX_REFERENCES: usize = 500;
 /// Most units to which the figures of an expectation do not apply.
 const MAX_NOT_APPLICABLE: usize = 2_000;
 
 pub(super) fn check_catalogue(document: CatalogueDocument) -> Result<Catalogue, Vec<Fault>> {
-    let kpis = document.kpis.iter().map(|kpi| kpi.code.clone()).collect();
+    let indicators: HashSet<&str> = document.indicators.iter().map(|i| i.code.as_str()).collect();
+    let kpis = document.kpis.iter().filter(|kpi| !indicators.contains(kpi.code.as_str()));
+    let kpis = kpis.map(|kpi| (kpi.code.clone(), kpi.formula.parse().ok())).collect();
     let mut checker = CatalogueChecker { faults: Vec::new(), kpis };
     let mut catalogue = Catalogue::default();
     checker.check_sizes(&document);
@@ -99,7 +103,7 @@ pub(super) fn target(
     place: &str,
     document: &TargetDocument,
 ) -> Result<Target, Vec<Fault>> {
-    let mut checker = CatalogueChecker { faults: Vec::new(), kpis: HashSet::new() };
+    let mut checker = CatalogueChecker { faults: Vec::new(), kpis: HashMap::new() };
     if !is_code(&document.code) {
         checker.fault(
             format!("{place}/code"),
@@ -134,9 +138,12 @@ fn is_member(text: &str) -> bool {
 
 struct CatalogueChecker {
     faults: Vec<Fault>,
-    /// The codes of all kpis, for the error of a formula that names one.
-    kpis: HashSet<String>,
+    /// The formulas of all kpis as they are written; `None` where one cannot be read.
+    kpis: HashMap<String, Option<Expression>>,
 }
+
+/// Why the kpis in a formula cannot be replaced by their formulas: the code and the detail.
+type ExpansionFault = (&'static str, String);
 
 impl CatalogueChecker {
     fn fault(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
@@ -486,10 +493,11 @@ impl CatalogueChecker {
         let formula: Expression = written
             .formula
             .parse()
-            .map_err(|error: crate::formula::FormulaError| {
+            .map_err(|error: FormulaError| {
                 self.fault(&here, "malformed_formula", error.to_string())
             })
             .ok()?;
+        let formula = self.expanded(&here, &formula, &written.code)?;
         self.check_expression(&here, &formula, catalogue, false);
         if formula.references().is_empty() {
             self.fault(&here, "no_operand", "a kpi is computed from at least one indicator");
@@ -548,6 +556,39 @@ impl CatalogueChecker {
         Some(KpiScore { function: function?, points: points?, threshold: threshold? })
     }
 
+    /// A formula with the formulas of other kpis in place of their codes.
+    fn expanded(&mut self, here: &str, formula: &Expression, code: &str) -> Option<Expression> {
+        let expanded = self.expand(formula, &[code]);
+        expanded.map_err(|(code, detail)| self.fault(here, code, detail)).ok()
+    }
+
+    /// The same, where `above` are the kpis in which the formula is.
+    fn expand(&self, formula: &Expression, above: &[&str]) -> Result<Expression, ExpansionFault> {
+        let expanded = formula.try_map_figures(&|reference| {
+            let Some(inner) = self.kpis.get(&reference.indicator) else {
+                return Ok(Expression::Figure(reference.clone()));
+            };
+            let code = reference.indicator.as_str();
+            if above.contains(&code) {
+                let circle = above.iter().chain(&[code]).copied().collect::<Vec<_>>();
+                let detail = format!("the formula contains itself: {}", circle.join(" - "));
+                return Err(("circular_formula", detail));
+            }
+            let inner = inner.as_ref().ok_or_else(|| {
+                ("malformed_formula", format!("the formula of {code} cannot be read"))
+            })?;
+            let inner = self.expand(inner, &[above, &[code]].concat())?;
+            of_members(&inner, reference)
+        })?;
+        if expanded.references().len() > MAX_REFERENCES {
+            let detail = format!(
+                "with the kpis in it the formula names more than {MAX_REFERENCES} indicators"
+            );
+            return Err(("too_many", detail));
+        }
+        Ok(expanded)
+    }
+
     /// Checks codes and members in an expression, and that averages and `sum()` are used where they
     /// may be.
     fn check_expression(
@@ -558,9 +599,15 @@ impl CatalogueChecker {
         in_sum: bool,
     ) {
         match expression {
-            Expression::Number(_) => {}
+            Expression::Number(_) | Expression::Days => {}
             Expression::Figure(reference) => {
                 self.check_reference(here, reference, catalogue, in_sum)
+            }
+            Expression::If(condition, x, y) => {
+                let RuleCondition { left, right, .. } = &**condition;
+                for part in [left, right, x, y] {
+                    self.check_expression(here, part, catalogue, in_sum);
+                }
             }
             Expression::Negate(x) | Expression::Abs(x) => {
                 self.check_expression(here, x, catalogue, in_sum)
@@ -572,6 +619,10 @@ impl CatalogueChecker {
                 self.check_expression(here, x, catalogue, true);
             }
             Expression::Binary(_, x, y) | Expression::Coalesce(x, y) => {
+                if matches!(expression, Expression::Coalesce(..)) && expression.has_days() {
+                    let detail = "days() cannot be used in an alternative (??)";
+                    self.fault(here, "days_in_alternative", detail);
+                }
                 self.check_expression(here, x, catalogue, in_sum);
                 self.check_expression(here, y, catalogue, in_sum);
             }
@@ -590,12 +641,7 @@ impl CatalogueChecker {
     ) {
         let Some(indicator) = catalogue.indicator(&reference.indicator) else {
             let code = quoted(&reference.indicator);
-            let detail = if self.kpis.contains(&reference.indicator) {
-                format!("{code} is a kpi; a formula names indicators")
-            } else {
-                format!("no indicator has the code {code}")
-            };
-            self.fault(here, "unknown_indicator", detail);
+            self.fault(here, "unknown_indicator", format!("no indicator has the code {code}"));
             return;
         };
         if indicator.kind == IndicatorKind::Average && !in_sum {
@@ -654,14 +700,16 @@ impl CatalogueChecker {
             self.fault(format!("{place}/tolerance"), "malformed", "a tolerance cannot be negative");
         }
         let here = format!("{place}/check");
-        let check: RuleCondition = written
+        let check: RuleCheck = written
             .check
             .parse()
-            .map_err(|error: crate::formula::FormulaError| {
+            .map_err(|error: FormulaError| {
                 self.fault(&here, "malformed_formula", error.to_string())
             })
             .ok()?;
-        for side in [&check.left, &check.right] {
+        let check = check.try_map(|side| self.expanded(&here, &side, "").ok_or(())).ok()?;
+        let sides = check.sides();
+        for side in &sides {
             // On own values an average is an operand like any other; rolled up it does not add up.
             self.check_expression(&here, side, catalogue, !written.rolled_up && !side.has_sum());
             if side
@@ -672,13 +720,19 @@ impl CatalogueChecker {
                 self.fault(&here, "open_dimension", "a rule must name a member of each dimension");
             }
         }
-        if check.left.references().is_empty() && check.right.references().is_empty() {
+        let is_without = |side: &&Expression| side.references().is_empty();
+        let is_empty = match &check {
+            RuleCheck::Condition(_) => sides.iter().all(is_without),
+            RuleCheck::BothOrNone(_) | RuleCheck::OneOf(_) => sides.iter().any(is_without),
+        };
+        if is_empty {
             self.fault(&here, "no_operand", "a rule must name at least one indicator");
         }
         Some(DeclaredRule {
             code: written.code.clone(),
             name: written.name.clone(),
             check,
+            unit: written.unit.clone(),
             tolerance: written.tolerance,
             severity,
             rolled_up: written.rolled_up,
@@ -819,6 +873,38 @@ impl CatalogueChecker {
             value: value?,
         })
     }
+}
+
+/// The formula of a kpi as another formula names it: with the named members, and earlier inside
+/// `prev()` or `year_before()`.
+fn of_members(
+    inner: &Expression,
+    reference: &IndicatorReference,
+) -> Result<Expression, ExpansionFault> {
+    let code = &reference.indicator;
+    for (dimension, _) in &reference.members {
+        let is_open = inner.references().iter().any(|figure| {
+            figure.members.iter().any(|(of, member)| of == dimension && member.is_none())
+        });
+        if !is_open {
+            let detail = format!("{code} has no dimension {}", quoted(dimension));
+            return Err(("unknown_dimension", detail));
+        }
+    }
+    let named = |figure: &IndicatorReference| {
+        let member = |(of, member): &(String, Option<String>)| match member {
+            Some(_) => Some((of.clone(), member.clone())),
+            None => reference.members.iter().find(|(named, _)| named == of).cloned(),
+        };
+        let members = figure.members.iter().filter_map(member).collect();
+        Expression::Figure(IndicatorReference { members, ..figure.clone() })
+    };
+    let inner = inner.map_figures(&named);
+    if reference.shift == TimeShift::None {
+        return Ok(inner);
+    }
+    let shifted = inner.shifted(reference.shift);
+    shifted.map_err(|error: FormulaError| ("malformed_formula", error.to_string()))
 }
 
 /// The dimensions that a formula names without a member, each with the members that all operands

@@ -217,8 +217,12 @@ pub struct RuleDocument {
     /// Its name.
     #[serde(default)]
     pub name: LocalizedName,
-    /// Two expressions with `==`, `<=` or `>=` between them.
+    /// Two expressions with `==`, `!=`, `<=`, `>=`, `<` or `>` between them; or
+    /// `both_or_none(a, b)` or `one_of(a, b)`.
     pub check: String,
+    /// The unit at which, and below which, the rule is evaluated; every unit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// How far the two sides may differ.
     #[serde(default)]
     pub tolerance: f64,

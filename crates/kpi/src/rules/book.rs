@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::catalogue::{Catalogue, DeclaredRule, Indicator, IndicatorKind, Severity};
 use super::super::cube::{CubeEntry, CubeView, MeasureId};
-use super::super::formula::{Comparison, IndicatorReference};
+use super::super::formula::{Comparison, Expression, IndicatorReference, RuleCheck, RuleCondition};
 use super::super::measure::{Measure, Members};
 use super::super::number::{float, power_of_ten, scaled};
 use super::super::number_format::{format_vietnamese, rounded_to};
@@ -48,10 +48,28 @@ struct RuleSubject {
 struct PreparedRule {
     rule: DeclaredRule,
     measure: Measure,
-    left: Program,
-    right: Program,
+    check: PreparedCheck,
     /// Whether the rule reads figures of units below the one at which it is evaluated.
     looks_below: bool,
+}
+
+/// The check of a written rule.
+#[derive(Debug)]
+enum PreparedCheck {
+    /// Two sides compare like this.
+    Condition(Box<Program>, Comparison, Box<Program>),
+    /// All or none of the sides have a value.
+    BothOrNone(Vec<PreparedSide>),
+    /// At most one of the sides has a value.
+    OneOf(Vec<PreparedSide>),
+}
+
+/// One of the figures that belong together, or exclude each other.
+#[derive(Debug)]
+struct PreparedSide {
+    /// As the rule names it.
+    text: String,
+    program: Program,
 }
 
 /// The rules that a figure of a measure may affect.
@@ -59,8 +77,10 @@ struct PreparedRule {
 struct AffectedChecks {
     subjects: Vec<usize>,
     moves: Vec<usize>,
-    written: Vec<(usize, bool)>,
-    kpis: Vec<(MeasureId, bool)>,
+    /// Written rules, each with the numbers of months after which it reads the figure.
+    written: Vec<(usize, Vec<i32>)>,
+    /// Kpis with stated rates, likewise.
+    kpis: Vec<(MeasureId, Vec<i32>)>,
 }
 
 /// What a check evaluates: an automatic rule for a subject, a written rule, or a stated rate.
@@ -159,22 +179,22 @@ impl RuleBook {
             }
         }
         let names = |references: &[&IndicatorReference]| {
-            let of_it: Vec<bool> = references
+            let mut of_it: Vec<i32> = references
                 .iter()
                 .filter(|reference| reference.indicator == measure.code)
-                .map(|reference| reference.previous)
+                .map(|reference| reference.shift.months())
                 .collect();
-            (!of_it.is_empty()).then(|| of_it.contains(&true))
+            of_it.sort_unstable();
+            of_it.dedup();
+            (!of_it.is_empty()).then_some(of_it)
         };
         for (place, ready) in self.written.iter().enumerate() {
-            let references =
-                [ready.rule.check.left.references(), ready.rule.check.right.references()].concat();
-            touches.written.extend(names(&references).map(|previous| (place, previous)));
+            touches.written.extend(names(&references(&ready.rule)).map(|after| (place, after)));
         }
         for (id, (kpi, _)) in &self.rates {
             let references =
                 catalogue.kpi(&kpi.code).map(|kpi| kpi.formula.references()).unwrap_or_default();
-            touches.kpis.extend(names(&references).map(|previous| (*id, previous)));
+            touches.kpis.extend(names(&references).map(|after| (*id, after)));
         }
         touches
     }
@@ -211,9 +231,9 @@ impl RuleBook {
                 }
             }
         }
-        for (kpi, previous) in &touches.kpis {
+        for (kpi, after) in &touches.kpis {
             for unit in std::iter::once(unit).chain(source.units.ancestors(unit)) {
-                for month in std::iter::once(month).chain(previous.then_some(next)) {
+                for month in after.iter().map(|months| month.plus(*months)) {
                     if source.view.stated(*kpi, unit, month).is_some() {
                         add(unit, month, CheckKind::StatedRate(*kpi));
                     }
@@ -252,23 +272,16 @@ impl RuleBook {
             }
         }
         touches.moves.iter().for_each(|place| add(CheckKind::Movement(*place)));
-        for (place, previous) in &touches.written {
+        for (place, after) in &touches.written {
             let looks_below = self.written.get(*place).is_some_and(|ready| ready.looks_below);
             for unit in std::iter::once(figure.unit)
                 .chain(source.units.ancestors(figure.unit).filter(|_| looks_below))
             {
-                checks.push(CheckAt {
+                checks.extend(after.iter().map(|months| CheckAt {
                     unit,
-                    month: figure.month,
+                    month: figure.month.plus(*months),
                     what: CheckKind::Written(*place),
-                });
-                if *previous {
-                    checks.push(CheckAt {
-                        unit,
-                        month: figure.month.plus(1),
-                        what: CheckKind::Written(*place),
-                    });
-                }
+                }));
             }
         }
     }
@@ -539,6 +552,10 @@ impl RuleBook {
         check: &CheckAt,
         ready: &PreparedRule,
     ) -> Option<Finding> {
+        if let Some(code) = &ready.rule.unit {
+            let named = source.units.position(code)?;
+            source.units.subtree(named).contains(check.unit).then_some(())?;
+        }
         let side = |program: &Program| {
             if ready.rule.rolled_up {
                 let state = source.state(
@@ -553,17 +570,22 @@ impl RuleBook {
             }
         };
         let measured = |program| is_measured(source, program, check.unit, check.month);
-        if !(ready.rule.rolled_up || measured(&ready.left) || measured(&ready.right)) {
+        let (left, comparison, right) = match &ready.check {
+            PreparedCheck::Condition(left, comparison, right) => (left, *comparison, right),
+            PreparedCheck::BothOrNone(sides) => {
+                let (there, missing) = split_sides(source, check, sides, side);
+                return self.presence(check, ready, (&there, &missing), true);
+            }
+            PreparedCheck::OneOf(sides) => {
+                let (there, missing) = split_sides(source, check, sides, side);
+                return self.presence(check, ready, (&there, &missing), false);
+            }
+        };
+        if !(ready.rule.rolled_up || measured(left) || measured(right)) {
             return None; // numbers alone: no measure of the rule has a value
         }
-        let (left, right) = (side(&ready.left)?, side(&ready.right)?);
-        let slack = ready.rule.tolerance + 1e-9 * left.abs().max(right.abs()).max(1.0);
-        let holds = match ready.rule.check.comparison {
-            Comparison::Equal => (left - right).abs() <= slack,
-            Comparison::AtMost => left <= right + slack,
-            Comparison::AtLeast => left >= right - slack,
-        };
-        if holds {
+        let (left, right) = (side(left)?, side(right)?);
+        if comparison.holds(left, right, ready.rule.tolerance) {
             return None;
         }
         let shown = |value: f64| super::super::number::rounded(value).unwrap_or(value);
@@ -582,6 +604,36 @@ impl RuleBook {
             ),
         );
         self.finding(check, ready.rule.severity, shown(left), shown(right), detail)
+    }
+
+    /// A rule about figures of which all or none are reported (`is_pair`), or at most one.
+    fn presence(
+        &self,
+        check: &CheckAt,
+        ready: &PreparedRule,
+        (there, missing): (&[&str], &[&str]),
+        is_pair: bool,
+    ) -> Option<Finding> {
+        let rule = &ready.rule;
+        let (expected, detail) = if is_pair {
+            (!there.is_empty() && !missing.is_empty()).then_some(())?;
+            let names = missing.join(", ");
+            let detail = (
+                format!("Trái quy tắc “{}”: thiếu {names}.", rule.name.vi),
+                format!("Against the rule “{}”: {names} is missing.", rule.name.en),
+            );
+            (there.len() + missing.len(), detail)
+        } else {
+            (there.len() > 1).then_some(())?;
+            let names = there.join(", ");
+            let detail = (
+                format!("Trái quy tắc “{}”: chỉ được có một trong {names}.", rule.name.vi),
+                format!("Against the rule “{}”: only one of {names} is possible.", rule.name.en),
+            );
+            (1, detail)
+        };
+        let count = |number: usize| i64::try_from(number).map_or(f64::MAX, float);
+        self.finding(check, rule.severity, count(there.len()), count(expected), detail)
     }
 
     fn stated_rate(
@@ -621,6 +673,36 @@ fn vietnamese(value: f64) -> String {
 
 fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> Option<i64> {
     source.own(own, check.unit, check.month).map(|(value, _)| value)
+}
+
+/// The texts of the sides that have a value, and of those that lack one. A side with a figure that
+/// does not apply to the unit is neither.
+fn split_sides<'s>(
+    source: &ValueSource<'_>,
+    check: &CheckAt,
+    sides: &'s [PreparedSide],
+    value: impl Fn(&Program) -> Option<f64>,
+) -> (Vec<&'s str>, Vec<&'s str>) {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for PreparedSide { text, program } in sides {
+        let applies = program.required().iter().all(|figure| {
+            let month = figure.month(check.month, PriorMonths::of_month(check.month));
+            month.is_none_or(|month| !source.is_not_applicable(&figure.own, check.unit, month))
+        });
+        let is_there =
+            value(program).is_some() && is_measured(source, program, check.unit, check.month);
+        match (is_there, applies) {
+            (true, _) => there.push(text.as_str()),
+            (false, true) => missing.push(text.as_str()),
+            (false, false) => {}
+        }
+    }
+    (there, missing)
+}
+
+/// The indicators that a rule names.
+fn references(rule: &DeclaredRule) -> Vec<&IndicatorReference> {
+    rule.check.sides().into_iter().flat_map(|side| side.references()).collect()
 }
 
 /// Whether any measure of a program, also one that no choice takes, has a value at the unit itself
@@ -755,8 +837,20 @@ fn prepare_rule(
     view: &CubeView<'_>,
     rule: &DeclaredRule,
 ) -> Option<PreparedRule> {
-    let side = |side| Program::of_expression(catalogue, view, side, &Members::none());
-    let references = [rule.check.left.references(), rule.check.right.references()].concat();
+    let side = |side: &Expression| Program::of_expression(catalogue, view, side, &Members::none());
+    let sides = |list: &[Expression]| {
+        let prepared =
+            |of: &Expression| Some(PreparedSide { text: of.to_string(), program: side(of)? });
+        list.iter().map(prepared).collect::<Option<Vec<_>>>()
+    };
+    let check = match &rule.check {
+        RuleCheck::Condition(RuleCondition { left, comparison, right }) => {
+            PreparedCheck::Condition(Box::new(side(left)?), *comparison, Box::new(side(right)?))
+        }
+        RuleCheck::BothOrNone(list) => PreparedCheck::BothOrNone(sides(list)?),
+        RuleCheck::OneOf(list) => PreparedCheck::OneOf(sides(list)?),
+    };
+    let references = references(rule);
     let first = references.first()?;
     let members = first
         .members
@@ -764,12 +858,6 @@ fn prepare_rule(
         .filter_map(|(dimension, member)| Some((dimension.clone(), member.clone()?)))
         .collect();
     let measure = Measure { code: first.indicator.clone(), members: Members::new(members).ok()? };
-    let looks_below = rule.rolled_up || rule.check.left.has_sum() || rule.check.right.has_sum();
-    Some(PreparedRule {
-        looks_below,
-        rule: rule.clone(),
-        measure,
-        left: side(&rule.check.left)?,
-        right: side(&rule.check.right)?,
-    })
+    let looks_below = rule.rolled_up || rule.check.sides().iter().any(|side| side.has_sum());
+    Some(PreparedRule { looks_below, rule: rule.clone(), measure, check })
 }

@@ -4,7 +4,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{FIGURES, MeasureKind, TidySummary};
+use super::metadata::{MEASURE_COLUMNS, UNIT_COLUMNS};
+use super::{FIGURES, MEASURES, MeasureKind, TidySummary, UNITS};
+use kpi::catalogue::Direction;
 use kpi::change::{UnavailableReason, ValueReason};
 use kpi::unit::UnitKind;
 use kpi::value::Origin;
@@ -25,6 +27,12 @@ enum ColumnKind {
     UnitOrNothing,
     /// A month.
     Month,
+    /// A day, or nothing.
+    DayOrNothing,
+    /// A whole number, or nothing.
+    CountOrNothing,
+    /// A text, or nothing.
+    TextOrNothing,
     /// A text, always present.
     Text,
     /// One of a list of words, always present.
@@ -111,6 +119,35 @@ const COLUMNS: [(&str, ColumnKind, &str); 27] = [
     ("year_to_date_reason", ColumnKind::Reason, "Why year_to_date is empty."),
 ];
 
+/// The columns of `units.csv`, in the order of [`UNIT_COLUMNS`].
+const UNIT_KINDS: [(ColumnKind, &str); 8] = [
+    (ColumnKind::Unit, "The code of the unit."),
+    (ColumnKind::Word(unit_kinds), "The kind of the organisation."),
+    (ColumnKind::TextOrNothing, "Its name in Vietnamese."),
+    (ColumnKind::TextOrNothing, "Its name in English."),
+    (ColumnKind::UnitOrNothing, "The code of the unit above; empty for a unit without one."),
+    (ColumnKind::DayOrNothing, "The first day on which the unit exists; empty if open."),
+    (ColumnKind::DayOrNothing, "The last day on which the unit exists; empty if open."),
+    (ColumnKind::TextOrNothing, "The codes of the units that continue it, separated by \"; \"."),
+];
+
+/// The columns of `measures.csv`, in the order of [`MEASURE_COLUMNS`].
+const MEASURE_KINDS: [(ColumnKind, &str); 10] = [
+    (ColumnKind::Measure, "An indicator or kpi, with dimension members in braces."),
+    (ColumnKind::Text, "The code of the indicator or kpi."),
+    (ColumnKind::TextOrNothing, "The members: channel=online,service_level=4."),
+    (ColumnKind::Word(measure_kinds), "flow, stock, average or kpi."),
+    (ColumnKind::TextOrNothing, "Its name in Vietnamese."),
+    (ColumnKind::TextOrNothing, "Its name in English."),
+    (ColumnKind::Text, "The unit of the values."),
+    (ColumnKind::CountOrNothing, "Of an indicator: the number of decimals."),
+    (
+        ColumnKind::WordOrNothing(directions),
+        "Of a kpi: whether a higher or a lower value is better.",
+    ),
+    (ColumnKind::TextOrNothing, "Of a kpi: its formula."),
+];
+
 /// The words that values of a type are serialised as.
 fn words(all: &[impl Serialize]) -> Vec<Value> {
     all.iter().filter_map(|word| serde_json::to_value(word).ok()).collect()
@@ -128,6 +165,10 @@ fn unit_kinds() -> Vec<Value> {
         UnitKind::Commune,
         UnitKind::Agency,
     ])
+}
+
+fn directions() -> Vec<Value> {
+    words(&[Direction::Higher, Direction::Lower, Direction::Neutral])
 }
 
 fn origins() -> Vec<Value> {
@@ -164,6 +205,9 @@ impl ColumnKind {
             Self::Unit => ("string", json!({ "required": true, "pattern": UNIT })),
             Self::UnitOrNothing => ("string", json!({ "pattern": UNIT })),
             Self::Month => ("yearmonth", json!({ "required": true })),
+            Self::DayOrNothing => ("date", json!({})),
+            Self::CountOrNothing => ("integer", json!({ "minimum": 0 })),
+            Self::TextOrNothing => ("string", json!({})),
             Self::Text => ("string", json!({ "required": true })),
             Self::Word(words) => ("string", json!({ "required": true, "enum": words() })),
             Self::WordOrNothing(words) => ("string", json!({ "enum": words() })),
@@ -176,12 +220,59 @@ pub fn header() -> String {
     format!("{}\n", COLUMNS.map(|(name, ..)| name).join(","))
 }
 
+/// A column as the description has it.
+fn column(name: &str, holds: &ColumnKind, about: &str) -> Value {
+    let (kind, constraints) = holds.describe();
+    json!({ "name": name, "type": kind, "description": about, "constraints": constraints })
+}
+
+/// A file as the description has it.
+fn resource(file: &str, schema: &Value, rows: Option<u64>) -> Value {
+    let mut resource = json!({
+        "profile": "tabular-data-resource",
+        "name": file.trim_end_matches(".csv"),
+        "path": file,
+        "format": "csv",
+        "mediatype": "text/csv",
+        "encoding": "utf-8",
+        "dialect": {
+            "delimiter": ",",
+            "lineTerminator": "\n",
+            "quoteChar": "\"",
+            "doubleQuote": true,
+            "header": true
+        },
+        "schema": schema
+    });
+    if let Some(rows) = rows {
+        resource["rows"] = json!(rows);
+    }
+    resource
+}
+
+/// A key of one file that names a row of another.
+fn reference(field: &str, file: &str) -> Value {
+    let resource = file.trim_end_matches(".csv");
+    json!({ "fields": field, "reference": { "resource": resource, "fields": field } })
+}
+
 /// The whole description.
 pub fn describe(written: &TidySummary) -> Value {
-    let fields = COLUMNS.iter().map(|(name, holds, about)| {
-        let (kind, constraints) = holds.describe();
-        json!({ "name": name, "type": kind, "description": about, "constraints": constraints })
+    let figures: Vec<Value> =
+        COLUMNS.iter().map(|(name, holds, about)| column(name, holds, about)).collect();
+    let figures = json!({
+        "fields": figures,
+        "missingValues": [""],
+        "primaryKey": ["measure", "unit", "period"],
+        "foreignKeys": [reference("unit", UNITS), reference("measure", MEASURES)]
     });
+    let names = |columns: &[&str], kinds: &[(ColumnKind, &str)]| {
+        let columns = columns.iter().zip(kinds);
+        let fields: Vec<Value> =
+            columns.map(|(name, (holds, about))| column(name, holds, about)).collect();
+        let key = fields.first().map(|first| first["name"].clone());
+        json!({ "fields": fields, "missingValues": [""], "primaryKey": key })
+    };
     json!({
         "profile": "tabular-data-package",
         "name": "egov-kpi-figures",
@@ -190,26 +281,10 @@ pub fn describe(written: &TidySummary) -> Value {
             of egov-kpi computes it. A number that cannot be given is empty, and the column of the \
             same name with _reason says why.",
         "revision": written.revision,
-        "resources": [{
-            "profile": "tabular-data-resource",
-            "name": "figures",
-            "path": FIGURES,
-            "format": "csv",
-            "mediatype": "text/csv",
-            "encoding": "utf-8",
-            "rows": written.rows,
-            "dialect": {
-                "delimiter": ",",
-                "lineTerminator": "\n",
-                "quoteChar": "\"",
-                "doubleQuote": true,
-                "header": true
-            },
-            "schema": {
-                "fields": fields.collect::<Vec<_>>(),
-                "missingValues": [""],
-                "primaryKey": ["measure", "unit", "period"]
-            }
-        }]
+        "resources": [
+            resource(FIGURES, &figures, Some(written.rows)),
+            resource(UNITS, &names(&UNIT_COLUMNS, &UNIT_KINDS), None),
+            resource(MEASURES, &names(&MEASURE_COLUMNS, &MEASURE_KINDS), None)
+        ]
     })
 }
