@@ -16,10 +16,17 @@ const RATE: [&str; 3] =
 
 /// A measure that is asked for.
 pub enum Measure<'a> {
-    /// An indicator by its place, with its unit of measure.
-    Indicator(usize, &'a str),
+    Indicator(&'a Kept),
     /// The places of the numerator and the denominator of the rate.
     Rate(usize, usize),
+}
+
+/// An indicator: its place, its unit of measure, and the months from which it is defined
+/// differently.
+pub struct Kept {
+    pub place: usize,
+    pub unit_of_measure: String,
+    pub breaks: Vec<usize>,
 }
 
 /// The figures of all units.
@@ -29,7 +36,7 @@ pub struct Figures {
     leaves: HashMap<String, usize>,
     names: Vec<String>,
     provinces: HashMap<String, Vec<usize>>,
-    indicators: HashMap<String, (usize, String)>,
+    indicators: HashMap<String, Kept>,
     width: usize,
     values: Vec<u32>,
 }
@@ -54,6 +61,13 @@ struct Indicators {
 struct Indicator {
     code: String,
     unit_of_measure: String,
+    #[serde(default)]
+    breaks: Vec<Break>,
+}
+
+#[derive(Deserialize)]
+struct Break {
+    from: String,
 }
 
 /// The place of a month such as `2021-03`, if it is one of those that are kept.
@@ -99,11 +113,11 @@ impl Figures {
             }
         }
         let read: Indicators = serde_json::from_reader(BufReader::new(File::open(indicators)?))?;
-        let of_measure: HashMap<String, String> =
-            read.indicators.into_iter().map(|one| (one.code, one.unit_of_measure)).collect();
+        let mut declared: HashMap<String, Indicator> =
+            read.indicators.into_iter().map(|one| (one.code.clone(), one)).collect();
 
         let strange = |line: &str| io::Error::other(format!("not a figure: {line}"));
-        let (mut found, mut rows) = (HashMap::new(), Vec::new());
+        let (mut found, mut rows) = (HashMap::<String, Kept>::new(), Vec::new());
         for line in BufReader::with_capacity(1 << 20, File::open(figures)?).lines().skip(1) {
             let line = line?;
             let mut row = || {
@@ -112,9 +126,16 @@ impl Figures {
                 let (period, value) = (month(cells.next()?)?, cells.next()?.parse::<u32>().ok()?);
                 let next = found.len();
                 let indicator = match found.get(code) {
-                    Some((place, _)) => *place,
+                    Some(kept) => kept.place,
                     None => {
-                        found.insert(code.to_owned(), (next, of_measure.get(code)?.clone()));
+                        let of = declared.remove(code)?;
+                        let breaks = of.breaks.iter().filter_map(|one| month(&one.from));
+                        let kept = Kept {
+                            place: next,
+                            unit_of_measure: of.unit_of_measure,
+                            breaks: breaks.collect(),
+                        };
+                        found.insert(of.code, kept);
                         next
                     }
                 };
@@ -141,11 +162,11 @@ impl Figures {
 
     /// The measure of this code.
     pub fn measure(&self, code: &str) -> Option<Measure<'_>> {
-        let place = |code: &str| self.indicators.get(code).map(|(place, _)| *place);
+        let place = |code: &str| self.indicators.get(code).map(|kept| kept.place);
         if code == RATE[0] {
             return Some(Measure::Rate(place(RATE[1])?, place(RATE[2])?));
         }
-        self.indicators.get(code).map(|(place, unit)| Measure::Indicator(*place, unit))
+        self.indicators.get(code).map(Measure::Indicator)
     }
 
     /// The units below a province, in their order.

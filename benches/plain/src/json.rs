@@ -59,36 +59,51 @@ fn field(out: &mut Vec<u8>, name: &str, value: Result<f64, &str>) {
     }
 }
 
-/// The four fields of a count, after those that begin a point.
-fn count_fields(out: &mut Vec<u8>, now: i64, before: Option<i64>, year_before: Option<i64>) {
-    push(out, ",\"value\":");
-    integer(out, now);
-    push(out, ",\"value_reason\":null");
-    let Some(before) = before else {
-        push(
-            out,
-            ",\"delta\":null,\"delta_reason\":\"no_prior\",\"delta_percent\":null,\
-             \"delta_percent_reason\":\"no_prior\",\"year_delta\":null,\
-             \"year_delta_reason\":\"no_prior\"",
-        );
-        return;
-    };
-    push(out, ",\"delta\":");
-    integer(out, now - before);
-    push(out, ",\"delta_reason\":null");
-    let percent = match before {
-        0 => Err("prior_zero"),
-        _ => Ok((now - before) as f64 / (before as f64).abs() * 100.0),
-    };
-    field(out, "delta_percent", percent);
-    match year_before {
-        Some(year_before) => {
-            push(out, ",\"year_delta\":");
-            integer(out, now - year_before);
-            push(out, ",\"year_delta_reason\":null");
-        }
-        None => push(out, ",\"year_delta\":null,\"year_delta_reason\":\"no_prior\""),
+/// A change of a count from a month `back` months before, or why there is none.
+fn change(
+    values: &[i64],
+    place: usize,
+    back: usize,
+    broken: bool,
+) -> Result<(i64, i64), &'static str> {
+    match place.checked_sub(back) {
+        _ if broken => Err("definition_changed"),
+        None => Err("no_prior"),
+        Some(prior) => Ok((values[place] - values[prior], values[prior])),
     }
+}
+
+/// A whole change, and its reason.
+fn whole(out: &mut Vec<u8>, name: &str, change: Result<(i64, i64), &str>) {
+    match change {
+        Ok((change, _)) => {
+            push(out, ",\"");
+            push(out, name);
+            push(out, "\":");
+            integer(out, change);
+            push(out, ",\"");
+            push(out, name);
+            push(out, "_reason\":null");
+        }
+        Err(reason) => field(out, name, Err(reason)),
+    }
+}
+
+/// The four fields of a count, after those that begin a point. `month` is the month at `place`.
+fn count_fields(out: &mut Vec<u8>, values: &[i64], place: usize, month: usize, breaks: &[usize]) {
+    let broken = |back: usize| breaks.iter().any(|one| month < one + back && *one <= month);
+    let (before, year) =
+        (change(values, place, 1, broken(1)), change(values, place, YEAR, broken(YEAR)));
+    push(out, ",\"value\":");
+    integer(out, values[place]);
+    push(out, ",\"value_reason\":null");
+    whole(out, "delta", before);
+    let percent = before.and_then(|(change, before)| match before {
+        0 => Err("prior_zero"),
+        _ => Ok(change as f64 / (before as f64).abs() * 100.0),
+    });
+    field(out, "delta_percent", percent);
+    whole(out, "year_delta", year);
 }
 
 /// The numerator and the denominator of a rate, as a percentage.
@@ -131,7 +146,13 @@ pub fn series(
         push(&mut out, "\",\"unit\":\"");
         push(&mut out, unit);
         push(&mut out, "\",\"unit_of_measure\":\"");
-        push(&mut out, if let Measure::Indicator(_, unit) = asked { unit } else { "percent" });
+        push(
+            &mut out,
+            match asked {
+                Measure::Indicator(kept) => &kept.unit_of_measure,
+                Measure::Rate(..) => "percent",
+            },
+        );
         push(&mut out, "\",\"step\":\"month\",\"points\":[");
         let point = |out: &mut Vec<u8>, month: usize| {
             push(out, if month > from { ",{\"period\":\"" } else { "{\"period\":\"" });
@@ -139,13 +160,11 @@ pub fn series(
             push(out, "\"");
         };
         match asked {
-            Measure::Indicator(indicator, _) => {
-                let sums = figures.sums(unit, indicator, start, to)?;
+            Measure::Indicator(kept) => {
+                let sums = figures.sums(unit, kept.place, start, to)?;
                 for month in from..=to {
-                    let place = month - start;
-                    let at = |back: usize| place.checked_sub(back).map(|place| sums[place]);
                     point(&mut out, month);
-                    count_fields(&mut out, sums[place], at(1), at(YEAR));
+                    count_fields(&mut out, &sums, month - start, month, &kept.breaks);
                     push(&mut out, "}");
                 }
             }
