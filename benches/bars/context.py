@@ -35,7 +35,8 @@ class Context:
     @cached_property
     def plain_program(self):
         """The reference of plain arrays."""
-        return tools.plain(quick=self.check)
+        sqlite = not {"start", "import"}.isdisjoint(self.options.parts)
+        return tools.plain(self.check, sqlite)
 
     @cached_property
     def kit(self):

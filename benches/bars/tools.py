@@ -61,12 +61,14 @@ def _built(manifest, name, target, *options):
     return str(target / profile / name)
 
 
-def plain(quick):
+def plain(quick, sqlite):
     """Builds the reference of plain arrays (benches/plain); returns the program. `quick`: not
-    optimised, and without its commands `insert` and `select`."""
-    options = [] if quick else ["--release", "--features", "sqlite"]
+    optimised. `sqlite`: with its commands `insert` and `select`, for which SQLite is compiled."""
+    options = ["--locked"] if quick else ["--locked", "--release"]
+    if sqlite and not quick:
+        options += ["--features", "sqlite"]
     manifest = ROOT / "benches" / "plain" / "Cargo.toml"
-    return _built(manifest, "plain", TARGET / "plain", "--locked", *options)
+    return _built(manifest, "plain", TARGET / "plain", *options)
 
 
 def kit():
