@@ -23,7 +23,8 @@ class Context:
         self.program, self.before = binary(), options.before
         self.check = options.check
         self.rounds, self.seconds = options.rounds, options.seconds
-        self.world = World.generate(self.program, sizes(options.size), folder)
+        self.worlds = options.worlds or folder
+        self.world = self.generate(sizes(options.size))
         self.missing = []
 
     def without(self, sentence):
@@ -31,6 +32,10 @@ class Context:
         if sentence not in self.missing:
             self.missing.append(sentence)
             tools.say(sentence)
+
+    def generate(self, size):
+        """Generates the world of a size, or takes it from the folder of `--worlds`."""
+        return World.generate(self.program, size, self.worlds)
 
     @cached_property
     def plain_program(self):

@@ -6,7 +6,7 @@ from bars.context import CLIENTS
 from bars.queries import QUESTIONS
 from bars.rows import per_second
 from bars.serving import service
-from bars.world import World, sqlite
+from bars.world import sqlite
 
 
 def measure(context, sizes, out):
@@ -16,7 +16,7 @@ def measure(context, sizes, out):
         if provinces == context.world.provinces:
             servers[provinces] = (context.world, context.server)
             continue
-        world = World.generate(context.program, (provinces, units), context.folder)
+        world = context.generate((provinces, units))
         ledger = world.ledger(context.program, "ledger")
         served = service(f"growth{provinces}", context.program, sqlite(ledger), context.folder)
         servers[provinces] = (world, served)

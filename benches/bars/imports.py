@@ -6,16 +6,14 @@ import subprocess
 
 from bars.contest import Ratio, Sample, median
 from bars.rows import per_second
-from bars.world import World, imported, removed, sqlite
+from bars.world import imported, removed, sqlite
 
 SIZE = (10, 180)
 
 
 def measure(context):
     """Adds the rows of both databases."""
-    world = (
-        context.world if context.check else World.generate(context.program, SIZE, context.folder)
-    )
+    world = context.world if context.check else context.generate(SIZE)
     file = context.folder / "imported.db"
     bare = context.folder / "bare.db"
 

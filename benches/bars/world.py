@@ -35,16 +35,18 @@ class World:
         """Writes the units and figures of a size into a folder of its own."""
         provinces, units = size
         world = cls(provinces, units, folder / f"{provinces}x{units}")
-        world.folder.mkdir(exist_ok=True)
+        world.folder.mkdir(parents=True, exist_ok=True)
         world.folder.chmod(0o755)
         if not world.csv.exists():
-            with open(world.csv, "wb") as out:
+            begun = world.csv.with_suffix(".part")
+            with open(begun, "wb") as out:
                 subprocess.run(
                     [program, "generate", "--size", world.size, "--units", str(world.documents)],
                     stdout=out,
                     check=True,
                     env=environment(),
                 )
+            begun.rename(world.csv)
         return world
 
     @property
@@ -78,7 +80,10 @@ class World:
         """Imports units and figures into a new SQLite ledger, once; returns its file."""
         file = self.folder / f"{name}.db"
         if not file.exists():
-            imported(program, sqlite(file), self.documents, self.csv)
+            begun = self.folder / f"part-{name}.db"
+            removed(begun)
+            imported(program, sqlite(begun), self.documents, self.csv)
+            begun.rename(file)
         return file
 
 

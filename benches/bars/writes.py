@@ -5,7 +5,7 @@ beside a log with group commit (HTTP and JSON, no database), on PostgreSQL besid
 from bars.contest import HERE, Ratio, median, wrk
 from bars.rows import milliseconds, per_second
 from bars.serving import group_log, service
-from bars.world import World, imported, sqlite
+from bars.world import imported, sqlite
 
 SIZE = (10, 180)
 OF_LOG = {8: ">= 0.6", 64: ">= 0.5"}
@@ -14,9 +14,7 @@ OF_UPSERT = {8: ">= 1.0", 64: ">= 1.0"}
 
 def measure(context):
     """Adds the rows of all numbers of clients."""
-    world = (
-        context.world if context.check else World.generate(context.program, SIZE, context.folder)
-    )
+    world = context.world if context.check else context.generate(SIZE)
     keys = {"BARS": HERE, "PROVINCES": world.provinces, "UNITS": world.units}
     keys |= {"FIRST_YEAR": 2021, "MONTHS": 60}
     databases = {"sqlite": sqlite(context.folder / "submissions.db")}
