@@ -46,7 +46,7 @@ class Context:
     @cached_property
     def kit(self):
         """The program of the log with group commit, or None."""
-        if self.check:
+        if self.check or "log" in self.options.without:
             return None
         found = tools.kit()
         if found is None:
@@ -56,6 +56,8 @@ class Context:
     @cached_property
     def database(self):
         """A PostgreSQL server, or None."""
+        if "postgres" in self.options.without:
+            return None
         if tools.postgres_programs() is None:
             self.without("no rows of PostgreSQL: its server programs are not installed")
             return None
