@@ -44,16 +44,6 @@ class Context:
         return tools.plain(self.check, sqlite)
 
     @cached_property
-    def kit(self):
-        """The program of the log with group commit, or None."""
-        if self.check or "log" in self.options.without:
-            return None
-        found = tools.kit()
-        if found is None:
-            self.without("no log with group commit: ../shared/peers/kit is not there")
-        return found
-
-    @cached_property
     def database(self):
         """A PostgreSQL server, or None."""
         if "postgres" in self.options.without:

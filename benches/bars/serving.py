@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from common import HOST, Fault, at_end, environment, free_port
+from common import HOST, Fault, at_end, environment
 
 
 class Serving:
@@ -108,29 +108,3 @@ def service(name, program, database, folder):
     )
     started.ready()
     return started
-
-
-def group_log(kit, folder):
-    """Starts the log with group commit; returns its address."""
-    port = free_port()
-    with open(folder / "log.err", "wb") as err:
-        process = subprocess.Popen(
-            [kit, "group", str(port), "2", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=err,
-            start_new_session=True,
-        )
-
-    def stop():
-        process.kill()
-        process.wait()
-
-    at_end(stop)
-    for _ in range(500):
-        try:
-            http.client.HTTPConnection(HOST, port, timeout=1).connect()
-            return f"http://{HOST}:{port}"
-        except OSError:
-            time.sleep(0.01)
-    raise Fault("the log with group commit did not start")

@@ -9,7 +9,6 @@ from common import Fault, programs
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").absolute()
-KIT = ROOT.parent / "shared" / "peers" / "kit"
 
 
 def say(sentence):
@@ -69,13 +68,3 @@ def plain(quick, sqlite):
         options += ["--features", "sqlite"]
     manifest = ROOT / "benches" / "plain" / "Cargo.toml"
     return _built(manifest, "plain", TARGET / "plain", *options)
-
-
-def kit():
-    """Builds the log with group commit that lies beside this repository; returns the program, or
-    None when it is not there."""
-    if not (KIT / "Cargo.toml").exists():
-        return None
-    copy = TARGET / "kit-source"  # cargo writes a lock file beside the sources
-    shutil.copytree(KIT, copy, dirs_exist_ok=True)
-    return _built(copy / "Cargo.toml", "kit", TARGET / "kit", "--release")

@@ -4,7 +4,7 @@ beside a log with group commit (HTTP and JSON, no database), on PostgreSQL besid
 
 from bars.contest import HERE, Ratio, median, wrk
 from bars.rows import milliseconds, per_second
-from bars.serving import group_log, service
+from bars.serving import Serving, service
 from bars.world import imported, sqlite
 
 SIZE = (10, 180)
@@ -24,7 +24,10 @@ def measure(context):
     for name, database in databases.items():
         imported(context.program, database, world.documents)
         servers[name] = service(f"submissions-{name}", context.program, database, context.folder)
-    log = group_log(context.kit, context.folder) if context.kit else None
+    log = None
+    if "log" not in context.options.without:
+        file = context.folder / "submissions.log"
+        log = Serving("log", [context.plain_program, "log", file], context.folder)
     script = None
     if context.database:
         context.database.create("upsert")
@@ -42,12 +45,12 @@ def measure(context):
         if script:
             runners["upsert"] = _run_of_upsert(context, script, clients)
         _add(context, clients, context.alternate(runners))
-    for server in servers.values():
+    for server in [*servers.values(), *([log] if log else [])]:
         server.stop()
 
 
 def _run_of_log(context, log, clients):
-    return lambda: wrk(log, clients, context.seconds, {"BARS": HERE}, "log.lua")
+    return lambda: wrk(log.url, clients, context.seconds, {"BARS": HERE}, "log.lua")
 
 
 def _run_of_upsert(context, script, clients):

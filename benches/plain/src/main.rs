@@ -3,6 +3,7 @@
 //! rights; every sum is made anew for each request.
 //!
 //!     plain UNITS.json FIGURES.csv INDICATORS.json REVISION HASH [READY_MADE]
+//!     plain log FILE                      a log with group commit that takes submissions
 //!     plain insert FIGURES.csv DATABASE   inserts into a bare SQLite table; prints the seconds
 //!     plain select LEDGER.db              reads all figures of a ledger; prints the seconds
 //!
@@ -12,6 +13,7 @@
 
 mod figures;
 mod json;
+mod log;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -41,6 +43,7 @@ async fn main() -> io::Result<()> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = given.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["log", file] => serve_log(log::open(file)?).await?,
         #[cfg(feature = "sqlite")]
         ["insert", figures, database] => println!("{}", sqlite::insert(figures, database)?),
         #[cfg(feature = "sqlite")]
@@ -67,6 +70,18 @@ async fn serve(figures: Figures, ready_made: Bytes) -> io::Result<()> {
             .route("/api/v1/series", web::get().to(series))
             .route("/api/v1/ranking", web::get().to(ranking))
             .route("/ready-made", web::get().to(ready_made_file))
+    })
+    .workers(2)
+    .bind(("127.0.0.1", 0))?;
+    for address in server.addrs() {
+        println!("listening on http://{address}");
+    }
+    server.run().await
+}
+
+async fn serve_log(queue: log::Queue) -> io::Result<()> {
+    let server = HttpServer::new(move || {
+        App::new().app_data(Data::new(queue.clone())).route("/submit", web::post().to(log::submit))
     })
     .workers(2)
     .bind(("127.0.0.1", 0))?;
