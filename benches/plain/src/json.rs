@@ -59,7 +59,7 @@ fn field(out: &mut Vec<u8>, name: &str, value: Result<f64, &str>) {
     }
 }
 
-/// A change of a count from a month `back` months before, or why there is none.
+/// A change of a count from a month `back` months before, or the reason why it cannot be given.
 fn change(
     values: &[i64],
     place: usize,
