@@ -141,7 +141,7 @@ fn said_by_import(files: &[&Path; 2], ledger: &Path) -> f64 {
             .args(["--database", &address(ledger)]),
     );
     let words: Vec<&str> = said.split_whitespace().collect();
-    let place = words.windows(3).rposition(|words| words == ["figures", "a", "second"]).unwrap();
+    let place = words.windows(3).rposition(|words| words == ["figures", "per", "second"]).unwrap();
     words[place - 1].parse().unwrap()
 }
 

@@ -1,12 +1,14 @@
 -- Each request has 20 figures of one unit and month. Units take turns, so that figures are new. The
--- figures contradict no rule.
+-- figures contradict no rule. PROVINCES and UNITS give the units, FIRST_YEAR the first month.
 local FLOWS = { "igate.services.provided", "dvcqg.procedures.published", "conference.jitsi.sessions", "web.items.published", "petitions.received",
   "complaints.received", "denunciations.received", "press.guidance_documents.issued" }
+local PROVINCES, UNITS = tonumber(os.getenv("PROVINCES")), tonumber(os.getenv("UNITS"))
+local FIRST_YEAR, MONTHS = tonumber(os.getenv("FIRST_YEAR")), tonumber(os.getenv("MONTHS"))
 local urandom = io.open("/dev/urandom", "rb")
 local a, b, c = urandom:read(3):byte(1, 3)
 urandom:close()
 math.randomseed(a + b * 256 + c * 65536)
-local turn = math.random(0, 1800 * 60 - 1)
+local turn = math.random(0, PROVINCES * UNITS * MONTHS - 1)
 
 wrk.method = "POST"
 wrk.path = "/api/v1/observations"
@@ -14,9 +16,9 @@ wrk.headers["Content-Type"] = "application/json"
 
 function request()
   turn = turn + 1
-  local unit = string.format("gen.p%02d.u%03d", math.floor(turn / 180) % 10 + 1, turn % 180 + 1)
-  local month = math.floor(turn / 1800) % 60
-  local period = string.format("%04d-%02d", 2021 + math.floor(month / 12), month % 12 + 1)
+  local unit = string.format("gen.p%02d.u%03d", math.floor(turn / UNITS) % PROVINCES + 1, turn % UNITS + 1)
+  local month = math.floor(turn / (PROVINCES * UNITS)) % MONTHS
+  local period = string.format("%04d-%02d", FIRST_YEAR + math.floor(month / 12), month % 12 + 1)
   local figures = {}
   local function say(code, value)
     figures[#figures + 1] = string.format('{"indicator":"%s","unit":"%s","period":"%s","value":%d}', code, unit, period, value)
@@ -37,8 +39,4 @@ function request()
   return wrk.format(nil, nil, nil, '{"observations":[' .. table.concat(figures, ",") .. "]}")
 end
 
-function done(summary, latency)
-  local e = summary.errors
-  io.write(string.format("%.0f %.2f %.2f %d\n", summary.requests / (summary.duration / 1e6), latency:percentile(50) / 1000,
-    latency:percentile(99) / 1000, e.connect + e.read + e.write + e.status + e.timeout))
-end
+dofile(os.getenv("BARS") .. "/done.lua")
