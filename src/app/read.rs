@@ -13,3 +13,4 @@ pub mod quality;
 pub mod ranking;
 pub mod scorecard;
 pub mod series;
+pub mod tried;
