@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 
 pub use proxy::{IpNetwork, TrustedProxies};
 pub use session::{
-    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, ended_cookie, foreign_sign_in,
+    attempt_cookie, attempt_ended_cookie, attempt_started_cookies, ended_cookie, foreign_sign_in,
     session_cookie, sign_in_with_code, sign_in_with_key, sign_on_address, started_cookie,
 };
 pub use settings::{AccessSettings, BeforeFirstKey};

@@ -10,6 +10,19 @@ use ledger::{DraftRow, PageChange, TimestampMicros};
 pub(super) const RETENTION: i64 = 30 * 24 * 3_600 * 1_000_000;
 /// Longest draft, in bytes.
 pub const MAX_DRAFT: usize = 24 << 20;
+/// Characters of a draft that a list of drafts reads.
+const HEAD: i32 = 400;
+
+/// A draft in a list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedDraft {
+    /// Its code.
+    pub code: String,
+    /// When it was saved.
+    pub saved_at: TimestampMicros,
+    /// The first characters of its document.
+    pub head: String,
+}
 
 impl App {
     /// A draft of somebody, and when it was saved.
@@ -26,6 +39,23 @@ impl App {
             ask(self.store(), move |store| store.draft(&holder, &code).map_err(Error::from));
         let lasts = |row: &DraftRow| process_time().since(row.saved_at) < RETENTION;
         Ok(found.await?.filter(lasts).map(|row| (row.document, row.saved_at)))
+    }
+
+    /// The drafts of somebody, the newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn drafts(&self, holder: &str) -> Result<Vec<ListedDraft>, Error> {
+        let holder = holder.to_owned();
+        let found =
+            ask(self.store(), move |store| store.drafts_of(&holder, HEAD).map_err(Error::from));
+        let oldest = process_time().plus(-RETENTION);
+        Ok(found
+            .await?
+            .into_iter()
+            .filter(|(_, saved_at, _)| *saved_at > oldest)
+            .map(|(code, saved_at, head)| ListedDraft { code, saved_at, head })
+            .collect())
     }
 
     /// Saves a draft, which replaces the one with its code. The 20 newest of a person are kept, for

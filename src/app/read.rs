@@ -14,4 +14,5 @@ pub mod quality;
 pub mod ranking;
 pub mod scorecard;
 pub mod series;
+pub mod tried;
 pub mod vintages;

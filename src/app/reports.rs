@@ -1,6 +1,7 @@
 //! Reports: reading the figures of a document with their places, recording them together with the
 //! document's text, and writing the report of a month from the ledger (`docs/reports.md`).
 
+mod by_hand;
 mod choice;
 mod head;
 mod lexicons;
@@ -27,6 +28,7 @@ use crate::clock::time_text;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use crate::messages::translated;
+pub use by_hand::{FigureByHand, ReportReadAgain, with_pattern};
 pub use choice::{BY_HAND, ReportChoice};
 use documents::{Document, DocumentError, MediaType};
 use extract::report::lexicon::ReportLexicon;

@@ -7,7 +7,7 @@ use std::io::{Cursor, Error};
 use docx_rs::{
     AbstractNumbering, AlignmentType, BreakType, Docx, Header, IndentLevel, Level, LevelJc,
     LevelText, LineSpacing, LineSpacingType, NumberFormat, Numbering, NumberingId, PageMargin,
-    PageNum, Paragraph, Run, RunFonts, SpecialIndentType, Start, Style, StyleType, Table,
+    PageNum, Paragraph, Pic, Run, RunFonts, SpecialIndentType, Start, Style, StyleType, Table,
     TableCell, TableLayoutType, TableRow, WidthType,
 };
 
@@ -23,6 +23,15 @@ pub enum DocxBlock {
     Paragraph(String),
     /// An item of a list, without its dash.
     Item(String),
+    /// A picture in the width of the text, with a caption below it.
+    Picture {
+        /// The PNG file.
+        png: Vec<u8>,
+        /// Width and height in pixels.
+        size: (u32, u32),
+        /// The caption, which is also what those hear who cannot see the picture.
+        caption: String,
+    },
     /// A table; its header is repeated on each page. Short rows are filled with empty cells.
     Table {
         /// The names of the columns.
@@ -47,6 +56,11 @@ const LIST: usize = 2;
 /// The element by which docx-rs keeps a row on one page; only header rows have it here.
 const HEADER_MARK: &str = "<w:cantSplit />";
 
+/// The element by which docx-rs names every picture.
+const PICTURE_MARK: &str = r#"<wp:docPr id="1" name="Figure" />"#;
+/// English metric units in a twentieth of a point.
+const EMU: u32 = 635;
+
 /// Renders a document as DOCX. Characters that XML does not allow are left out.
 ///
 /// ```
@@ -61,8 +75,14 @@ const HEADER_MARK: &str = "<w:cantSplit />";
 /// When the archive cannot be written.
 pub fn docx(blocks: &[DocxBlock]) -> Result<Vec<u8>, Error> {
     let mut docx = page(Docx::new());
+    let mut captions = Vec::new();
     for block in blocks {
         docx = match block {
+            DocxBlock::Picture { png, size, caption } => {
+                captions.push(caption.as_str());
+                docx.add_paragraph(picture(png, *size, captions.len()))
+                    .add_paragraph(paragraph(caption).style("Caption"))
+            }
             DocxBlock::Title(text) => {
                 text.split('\n').enumerate().fold(docx, |docx, (line, text)| {
                     let style = if line == 0 { "Title" } else { "Subtitle" };
@@ -86,11 +106,43 @@ pub fn docx(blocks: &[DocxBlock]) -> Result<Vec<u8>, Error> {
     let document = String::from_utf8(parts.document).map_err(Error::other)?;
     // docx-rs has no repeated header rows. Text cannot contain the element, because its brackets
     // are escaped.
-    parts.document =
-        document.replace(HEADER_MARK, &format!("{HEADER_MARK}<w:tblHeader />")).into_bytes();
+    let document = document.replace(HEADER_MARK, &format!("{HEADER_MARK}<w:tblHeader />"));
+    parts.document = described(document, &captions).into_bytes();
     let mut archive = Cursor::new(Vec::new());
     parts.pack(&mut archive).map_err(Error::other)?;
     Ok(archive.into_inner())
+}
+
+/// The paragraph of a picture in the width of the text.
+fn picture(png: &[u8], (width, height): (u32, u32), number: usize) -> Paragraph {
+    let wide = u32::try_from(TEXT_WIDTH).unwrap_or(u32::MAX).saturating_mul(EMU);
+    let high = u64::from(wide) * u64::from(height) / u64::from(width.max(1));
+    let high = u32::try_from(high).unwrap_or(u32::MAX);
+    let picture = Pic::new_with_dimensions(png.to_vec(), width, height)
+        .id(format!("rIdImage{number}"))
+        .size(wide, high);
+    Paragraph::new().style("Picture").keep_next(true).add_run(Run::new().add_image(picture))
+}
+
+/// Numbers the pictures of a document and describes them: docx-rs gives all of them one number and
+/// no description.
+fn described(document: String, captions: &[&str]) -> String {
+    let mut found = String::with_capacity(document.len());
+    for (n, part) in document.split(PICTURE_MARK).enumerate() {
+        if let Some(caption) = n.checked_sub(1).and_then(|before| captions.get(before)) {
+            let (mut name, escapes) =
+                (String::new(), [('&', "&amp;"), ('<', "&lt;"), ('"', "&quot;")]);
+            for letter in caption.chars().filter(|letter| !letter.is_control()) {
+                match escapes.iter().find(|(escaped, _)| *escaped == letter) {
+                    Some((_, escape)) => name.push_str(escape),
+                    None => name.push(letter),
+                }
+            }
+            found.push_str(&format!(r#"<wp:docPr id="{n}" name="Figure {n}" descr="{name}" />"#));
+        }
+        found.push_str(part);
+    }
+    found
 }
 
 fn page(docx: Docx) -> Docx {
@@ -145,6 +197,12 @@ fn styles() -> Vec<Style> {
         text.indent(None, Some(SpecialIndentType::FirstLine(CM)), None, None),
         style("Item", "Item").align(AlignmentType::Both).line_spacing(spacing(0, 120)),
         style("Cell", "Cell").size(TABLE_SIZE),
+        style("Picture", "Picture").align(AlignmentType::Center).line_spacing(spacing(120, 0)),
+        style("Caption", "caption")
+            .italic()
+            .align(AlignmentType::Center)
+            .size(TABLE_SIZE)
+            .line_spacing(spacing(0, 120)),
     ];
     found.extend((1..=6_usize).map(|level| {
         style(&format!("Heading{level}"), &format!("heading {level}"))
@@ -249,6 +307,39 @@ mod tests {
                 BlockKind::Paragraph
             ]
         ));
+    }
+
+    #[test]
+    fn pictures_are_parts_of_the_document_and_described() {
+        let picture = |caption: &str| DocxBlock::Picture {
+            png: b"png".to_vec(),
+            size: (100, 50),
+            caption: text(caption),
+        };
+        let bytes = docx(&[picture("A & \"B\""), text_block(), picture("C")]).unwrap();
+        let mut archive = zip::ZipArchive::new(Cursor::new(bytes.clone())).unwrap();
+        let document =
+            std::io::read_to_string(archive.by_name("word/document.xml").unwrap()).unwrap();
+        for part in [
+            r#"<wp:docPr id="1" name="Figure 1" descr="A &amp; &quot;B&quot;" />"#,
+            r#"<wp:docPr id="2" name="Figure 2" descr="C" />"#,
+            r#"r:embed="rIdImage1""#,
+            r#"<wp:extent cx="5760085" cy="2880042" />"#,
+        ] {
+            assert!(document.contains(part), "{part} is not in {document}");
+        }
+        let relations =
+            std::io::read_to_string(archive.by_name("word/_rels/document.xml.rels").unwrap());
+        assert!(relations.unwrap().contains(r#"Target="media/rIdImage2.png""#));
+        assert!(archive.by_name("word/media/rIdImage2.png").is_ok());
+        // Those who read it again find the texts alone.
+        let read = read(&bytes, MediaType::Docx).unwrap();
+        assert_eq!(read.text, "A & \"B\"\nHết.\nC\n");
+        assert_eq!(docx(&[picture("C")]).unwrap(), docx(&[picture("C")]).unwrap());
+    }
+
+    fn text_block() -> DocxBlock {
+        DocxBlock::Paragraph(text("Hết."))
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A report written from the ledger, as the blocks of a document and as Markdown.
 
 use super::docx::DocxBlock;
-use crate::app::reports::written::GeneratedReport;
+use super::picture::{SIZE, line_chart};
+use crate::app::reports::written::{GeneratedReport, ReportChart};
+use kpi::number_format::{format_vietnamese, rounded_to};
 
 /// Converts a report into the blocks of a document.
 #[must_use]
@@ -21,6 +23,16 @@ pub fn blocks(report: &GeneratedReport) -> Vec<DocxBlock> {
     } else {
         blocks.push(DocxBlock::Table { header: report.header.clone(), rows: report.rows.clone() });
     }
+    if !report.charts.is_empty() {
+        blocks.push(DocxBlock::Heading(2, "Biểu đồ".to_owned()));
+    }
+    for chart in &report.charts {
+        let show = |value: f64| rounded_to(value, 2).map(format_vietnamese).unwrap_or_default();
+        // A chart that cannot be drawn is left out; the table has its figures.
+        if let Ok(png) = line_chart(&chart.values, &chart.months, chart.target, &show) {
+            blocks.push(DocxBlock::Picture { png, size: SIZE, caption: caption(chart) });
+        }
+    }
     blocks.push(DocxBlock::Heading(2, "Mâu thuẫn số liệu".to_owned()));
     if report.findings.is_empty() {
         blocks.push(DocxBlock::Paragraph("Không phát hiện mâu thuẫn giữa các số liệu.".to_owned()));
@@ -37,6 +49,13 @@ pub fn blocks(report: &GeneratedReport) -> Vec<DocxBlock> {
         ));
     }
     blocks
+}
+
+/// What is written below a chart. It has no numbers, so that somebody who reads the report again
+/// takes none of them for a figure.
+fn caption(chart: &ReportChart) -> String {
+    let target = if chart.target.is_some() { " (đường đứt: mục tiêu)" } else { "" };
+    format!("{}{target}", chart.name)
 }
 
 /// Renders the blocks of a document as Markdown.
@@ -58,6 +77,7 @@ pub fn markdown(blocks: &[DocxBlock]) -> String {
                 text.push_str(&format!("{} {heading}\n\n", "#".repeat(usize::from(*level) + 1)))
             }
             DocxBlock::Paragraph(paragraph) => text.push_str(&format!("{paragraph}\n\n")),
+            DocxBlock::Picture { .. } => {}
             DocxBlock::Item(item) => text.push_str(&format!("- {item}\n\n")),
             DocxBlock::Table { header, rows } => {
                 let line = |cells: &[String]| {

@@ -63,11 +63,13 @@ pub struct LineChart {
     pub target: Option<(f64, String)>,
     /// What happened.
     pub marks: Vec<ChartMark>,
+    /// The line that is lit up among the others, which are then quiet.
+    pub lit: Option<usize>,
 }
 
 /// The vertical scale: its ends and the distance of its lines.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct ChartScale {
+pub(super) struct ChartScale {
     low: f64,
     high: f64,
     step: f64,
@@ -75,7 +77,7 @@ struct ChartScale {
 
 impl ChartScale {
     /// The scale of some values, with round numbers at its lines.
-    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+    pub(super) fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.fold(f64::NEG_INFINITY, f64::max);
         if !low.is_finite() || !high.is_finite() {
@@ -96,7 +98,7 @@ impl ChartScale {
     }
 
     /// The numbers at its lines.
-    fn ticks(self) -> Vec<f64> {
+    pub(super) fn ticks(self) -> Vec<f64> {
         let mut ticks = Vec::new();
         let mut n = 0;
         while n <= 20 {
@@ -111,7 +113,7 @@ impl ChartScale {
     }
 
     /// The share of the height at which a value stands.
-    fn share(self, value: f64) -> f64 {
+    pub(super) fn share(self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 }
@@ -133,6 +135,8 @@ impl LineChart {
         let names = self.places.iter().enumerate().filter(|(at, _)| at % every == 0);
         html! {
             svg class="chart" xmlns="http://www.w3.org/2000/svg" role="img"
+                data-places=(self.places.join("|"))
+                data-plot=(format!("{left} {} {top} {}", WIDTH - right, HEIGHT - bottom))
                 viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } font-family="sans-serif" font-size="12" {
                 title { (self.title) }
                 g class="axis" stroke="#c9d3dc" fill="#4a5a68" {
@@ -143,8 +147,11 @@ impl LineChart {
                         }
                     }
                     @for (at, name) in names {
-                        text x=(cut(x(at))) y=(HEIGHT - bottom + 18.0) text-anchor="middle"
-                            stroke="none" { (name) }
+                        // Where the chart is small, every other name is left out.
+                        text class=[(at / every % 2 == 1).then_some("more")] x=(cut(x(at)))
+                            y=(HEIGHT - bottom + 18.0) text-anchor="middle" stroke="none" {
+                            (name)
+                        }
                     }
                 }
                 @for mark in &self.marks {
@@ -163,7 +170,19 @@ impl LineChart {
                             stroke="none" { (text) }
                     }
                 }
-                @for (n, line) in self.lines.iter().enumerate() {
+                @if self.lit.is_some() {
+                    g class="others" stroke="#9aa7b3" fill="none" stroke-width="1" {
+                        @for (n, line) in self.lines.iter().enumerate() {
+                            @if self.lit != Some(n) {
+                                path d=(trace(&line.values, &x, &y)) { title { (line.name) } }
+                            }
+                        }
+                    }
+                }
+                @for (n, line) in self.lines.iter().enumerate()
+                    .filter(|(n, _)| self.lit.is_none_or(|lit| lit == *n))
+                {
+                    @let n = if self.lit.is_some() { 0 } else { n };
                     @let colour = COLOURS.get(n % COLOURS.len()).copied().unwrap_or("#0b5cad");
                     g class={ "line l" (n) } stroke=(colour) fill=(colour) {
                         path d=(trace(&line.values, &x, &y)) fill="none" stroke-width="2.5" {}

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod closing;
 pub mod keys;
+pub mod patterns;
 pub mod targets;
 pub mod units;
 
@@ -56,6 +57,14 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
             language.say(
                 "Thêm chỉ tiêu, xem và khôi phục phiên bản",
                 "Add indicators, see and restore versions",
+            ),
+        ),
+        (
+            "/admin/patterns",
+            language.say("Số chọn bằng tay", "Figures chosen by hand"),
+            language.say(
+                "Thêm mẫu câu để lần sau hệ thống tự nhận",
+                "Add patterns, so that the service finds them by itself",
             ),
         ),
         (

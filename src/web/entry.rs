@@ -1,7 +1,7 @@
 //! Entering the figures of a unit and month: the form, the check before sending, and sending.
 
 mod check;
-mod number;
+pub mod number;
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use self::check::{CheckedEntry, CheckedRow, check};
 use super::browser::{detail, faults};
+use super::drafts::{draft_list, saved_text};
 use super::language::PageLanguage;
 use super::layout::{PageSection, WebPage, private, refused, see_other, token_field};
-use super::parts::{measure_name, month_choice, notice, unit_name, unit_path};
+use super::parts::{entry_link, measure_name, month_choice, notice, unit_name, unit_path};
 use super::reporting::save;
 use super::request::{FormFields, PageRequest, address};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::app::drafts::ListedDraft;
 use crate::app::templates::{FormGroup, FormRow, ReportingForm};
 use crate::app::write::idempotency::IdempotencyKey;
 use crate::app::write::submission::SubmissionInput;
 use crate::auth::role::Role;
-use crate::clock::{TimestampMicros, time_text};
+use crate::clock::TimestampMicros;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
 use kpi::number::Decimal64;
@@ -136,6 +138,9 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     };
     let draft = context.app()?.draft(&asked.identity.holder, &draft_code(&unit, month)).await?;
     let saved_at = draft.as_ref().map(|(_, saved_at)| *saved_at);
+    let own = draft_code(&unit, month);
+    let mut drafts = context.app()?.drafts(&asked.identity.holder).await?;
+    drafts.retain(|draft| draft.code != own);
     let typed: Option<TypedForm> = draft.and_then(|(text, _)| serde_json::from_str(&text).ok());
     let typed = typed.unwrap_or_else(|| TypedForm::new(asked.language));
     let (app, asking) = (context.app()?.clone(), asked.clone());
@@ -149,7 +154,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         })
         .await?;
     let view = EntryPage { asked: &asked, form: &form, checked: &checked, saved_at };
-    Ok(private(&asked, &view.page()))
+    Ok(private(&asked, &view.page(&drafts)))
 }
 
 /// What a form that was sent says.
@@ -228,12 +233,6 @@ impl SentForm {
             reason: self.fields.text("reason").map(str::to_owned),
         }
     }
-}
-
-/// The address of the form of a unit and month.
-#[must_use]
-pub fn entry_link(unit: &str, month: Month) -> String {
-    address("/entry", [("unit", unit), ("period", month.to_string().as_str())])
 }
 
 /// Saves a draft.
@@ -360,12 +359,6 @@ pub async fn post_reopening(
     Ok(see_other(&format!("{}&asked=1", sent.address())))
 }
 
-/// When a draft was saved, as people say it.
-fn saved_text(asked: &PageRequest, saved_at: TimestampMicros) -> String {
-    let time = asked.language.time(&time_text(saved_at), asked.zone());
-    format!("{} {time}", asked.language.say("Đã lưu nháp lúc", "Draft saved at"))
-}
-
 struct EntryPage<'a> {
     asked: &'a PageRequest,
     form: &'a DueForm,
@@ -374,7 +367,7 @@ struct EntryPage<'a> {
 }
 
 impl EntryPage<'_> {
-    fn page(&self) -> WebPage {
+    fn page(&self, drafts: &[ListedDraft]) -> WebPage {
         let (asked, language) = (self.asked, self.asked.language);
         let (form, month) = (&self.form.form, self.form.form.month);
         let name = unit_name(asked.state(), &form.unit, language);
@@ -402,6 +395,7 @@ impl EntryPage<'_> {
                 }
             }
             (self.notices())
+            (draft_list(asked, drafts))
             @if self.form.may_write { (self.tools()) (self.fields()) } @else { (self.read_only()) }
         };
         WebPage::plain(title, PageSection::Entry, body)

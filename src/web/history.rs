@@ -9,10 +9,12 @@ use maud::{Markup, html};
 
 use super::language::PageLanguage;
 use super::layout::{PageSection, WebPage, shown};
-use super::parts::{ShownChange, go, measure_name, unit_name, unit_path};
+use super::parts::{
+    PageFiles, ShownChange, go, history_link, measure_name, named_measure, unit_name, unit_path,
+};
 use super::ranking::ranked_measure;
-use super::request::{PageRequest, address};
-use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use super::request::PageRequest;
+use crate::api::{HandlerResult, Problem, ServiceContext};
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::observations::{FigureQuery, ObservationView};
 use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector};
@@ -81,7 +83,7 @@ impl HistoryQuery {
         let named = |step: &Step| asked.is("step", step.name());
         let step = Step::ALL.into_iter().find(named).unwrap_or(Step::Month);
         let last = Period::containing(step, to);
-        let steps = if step == Step::NineMonths { 12 } else { step.months() };
+        let steps = step_months(step);
         Ok(Self {
             measures,
             units,
@@ -91,6 +93,17 @@ impl HistoryQuery {
             is_yearly: asked.is("show", "year"),
             months,
         })
+    }
+
+    /// The last month of each place of the chart.
+    fn months_shown(&self) -> Vec<String> {
+        let back = std::iter::successors(Some(self.to), |period| Some(period.back(1)));
+        let mut months: Vec<String> = back
+            .take_while(|period| period.last() >= self.from.last())
+            .map(|period| period.last().to_string())
+            .collect();
+        months.reverse();
+        months
     }
 
     fn series(&self) -> SeriesQuery {
@@ -106,7 +119,7 @@ impl HistoryQuery {
     }
 
     /// The same question for programs.
-    fn source(&self, format: &str) -> String {
+    fn files(&self, language: PageLanguage) -> PageFiles {
         let (from, to) = (self.from.to_string(), self.to.to_string());
         let measures: Vec<String> = self.measures.iter().map(ToString::to_string).collect();
         let mut query: Vec<(&str, &str)> =
@@ -120,10 +133,7 @@ impl HistoryQuery {
         if self.of_today {
             query.push(("geography", "current"));
         }
-        if !format.is_empty() {
-            query.push(("format", format));
-        }
-        address(&format!("{API}/series"), query)
+        PageFiles::of_table("series", query, language)
     }
 }
 
@@ -218,6 +228,43 @@ fn revisions(
     Ok(found)
 }
 
+/// A chart for each series of a unit, with a link to its history.
+#[must_use]
+pub fn trends(
+    asked: &PageRequest,
+    unit: &str,
+    (from, to): (Period, Period),
+    series: &[SeriesView],
+) -> Markup {
+    let charts = series.iter().filter_map(|one| {
+        let query = HistoryQuery {
+            measures: vec![Measure::parse(&one.measure).ok()?],
+            units: vec![unit.to_owned()],
+            from,
+            to,
+            of_today: false,
+            is_yearly: false,
+            months: to.last().since(from.first()) + 1,
+        };
+        let page = HistoryPage { asked, query: &query, series: std::slice::from_ref(one) };
+        Some((&one.measure, page.chart()))
+    });
+    html! {
+        div.trends {
+            @for (measure, chart) in charts {
+                figure {
+                    figcaption {
+                        a href=(history_link(measure, unit, to.last())) {
+                            (named_measure(asked.state(), measure, asked.language))
+                        }
+                    }
+                    div { (chart) }
+                }
+            }
+        }
+    }
+}
+
 struct HistoryPage<'a> {
     asked: &'a PageRequest,
     query: &'a HistoryQuery,
@@ -235,23 +282,31 @@ impl HistoryPage<'_> {
             .collect();
         let title = names.join(", ");
         let picture = self.asked.link(&[]).replacen("/history", "/history.svg", 1);
-        let sheet = format!("{}&lang={}", self.query.source("xlsx"), language.code());
+        let files = self.query.files(language);
+        let unit = self.query.units.first().map_or("", String::as_str);
+        let pictures = html! {
+            a.button href=(picture) { "SVG" }
+            button.button type="button" data-png hidden { "PNG" }
+        };
         let body = html! {
-            @if let Some(unit) = self.query.units.first() { (unit_path(self.asked, unit)) }
+            (unit_path(self.asked, unit))
             div.title {
                 h1 { (title) }
-                div.actions {
-                    a.button href=(self.query.source("csv")) download { "CSV" }
-                    a.button href=(sheet) download { "Excel" }
-                    a.button href=(picture) { "SVG" }
-                    button.button type="button" data-png hidden { "PNG" }
-                    button.button type="button" data-print hidden { (language.say("In", "Print")) }
-                }
+                (files.buttons(self.asked, unit, self.query.to.last(), &pictures))
             }
             (self.choices())
             section.card.block {
                 (self.legend())
-                div data-chart { (self.chart()) }
+                div data-chart data-step=(step_months(self.query.to.step()))
+                    data-zoom=(self.query.months_shown().join(" ")) { (self.chart()) }
+                p.hint.scripts {
+                    (language.say(
+                        "Rê chuột hoặc dùng mũi tên để xem số của từng kỳ; kéo ngang (Shift + mũi \
+                         tên, Enter) để phóng to một khoảng.",
+                        "Point or use the arrow keys to see the values of a period; drag across \
+                         (Shift + arrows, Enter) to zoom in.",
+                    ))
+                }
             }
             (self.table())
             (self.definition())
@@ -261,11 +316,7 @@ impl HistoryPage<'_> {
             title: format!("{title} – {}", self.units().join(", ")),
             section: PageSection::History,
             body,
-            sources: vec![
-                ("JSON", self.query.source("")),
-                ("CSV", self.query.source("csv")),
-                ("SVG", picture),
-            ],
+            sources: files.sources().into_iter().chain([("SVG", picture)]).collect(),
         }
     }
 
@@ -291,6 +342,12 @@ impl HistoryPage<'_> {
             .filter(|code| !self.query.units.iter().any(|known| known == code))
             .take(MAX_OFFERED);
         let step = self.query.to.step();
+        // A span that was chosen in the chart is offered, too.
+        let mut spans = SPANS.to_vec();
+        if !spans.contains(&self.query.months) {
+            spans.push(self.query.months);
+            spans.sort_unstable();
+        }
         html! {
             form.choice.wide method="get" action="/history" {
                 @for unit in &self.query.units { input type="hidden" name="unit" value=(unit); }
@@ -302,7 +359,7 @@ impl HistoryPage<'_> {
                 label {
                     (language.say("Khoảng ", "Span "))
                     select name="months" data-submit {
-                        @for months in SPANS {
+                        @for months in spans {
                             option value=(months) selected[months == self.query.months] {
                                 (months) (language.say(" tháng", " months"))
                             }
@@ -438,6 +495,7 @@ impl HistoryPage<'_> {
                 .collect(),
             target: self.target(),
             marks: first.map(|series| self.marks(series)).unwrap_or_default(),
+            lit: None,
         };
         chart.draw(&|value| language.number(value, unit_of_measure))
     }
@@ -598,7 +656,7 @@ impl HistoryPage<'_> {
     fn revisions(&self, revisions: &[FigureRevision]) -> Markup {
         let language = self.asked.language;
         html! {
-            section.card.block {
+            section.card.block #revisions {
                 h2 { (language.say("Các lần ghi số liệu", "Revisions of the figures")) }
                 @if revisions.is_empty() {
                     p.reason {
@@ -658,6 +716,11 @@ impl HistoryPage<'_> {
             }
         }
     }
+}
+
+/// Months between two periods of a step.
+fn step_months(step: Step) -> i32 {
+    if step == Step::NineMonths { 12 } else { step.months() }
 }
 
 /// The steps that a person can choose.

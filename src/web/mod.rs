@@ -6,6 +6,7 @@
 //! | `request.rs` | what a page is asked for; the fields of a form and their token |
 //! | `language.rs` | words and numbers in Vietnamese and English |
 //! | `layout.rs`, `parts.rs` | the frame of every page, and parts that several pages have |
+//! | `drafts.rs` | the list of a person's drafts |
 //! | `browser.rs` | errors as pages, the cookie of the language |
 //! | `sign_in.rs`, `sign_on.rs` | signing in with a key and at the single sign-on, signing out |
 //! | `assets.rs` | style sheet, script, icon |
@@ -17,6 +18,7 @@
 mod admin;
 mod assets;
 pub mod browser;
+mod drafts;
 mod entry;
 mod guide;
 mod history;
@@ -106,6 +108,11 @@ fn admin_routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(admin::catalogue::post)),
         )
         .route("/admin/catalogue/restore", web::post().to(admin::catalogue::restore))
+        .service(
+            web::resource("/admin/patterns")
+                .route(web::get().to(admin::patterns::get))
+                .route(web::post().to(admin::patterns::post)),
+        )
         .service(
             web::resource("/admin/targets")
                 .route(web::get().to(admin::targets::get))

@@ -4,22 +4,33 @@ use actix_web::HttpRequest;
 use actix_web::web::Data;
 use maud::{Markup, html};
 
+use super::history::trends;
 use super::language::PageLanguage;
 use super::layout::{PageSection, WebPage, see_other, shown};
 use super::parts::{
-    ShownChange, go, history_link, month_choice, named_measure, notice, overview_link, roots,
-    status_badge, status_class, unit_name, unit_path,
+    PageFiles, ShownChange, covered_units, go, history_link, month_choice, named_measure, notice,
+    overview_link, roots, status_badge, status_class, unit_name, unit_path,
 };
 use super::request::{PageRequest, address};
-use crate::api::{API, HandlerResult, ServiceContext};
+use crate::api::{HandlerResult, ServiceContext};
 use crate::app::read::completeness::ReportStatus;
+use crate::app::read::fields::RequestedFields;
 use crate::app::read::overview::{NotableMove, UnitOverview, UnitStanding};
 use crate::app::read::scorecard::ScorecardRow;
+use crate::app::read::series::{PeriodSelector, SeriesQuery, SeriesView, UnitSelector};
 use crate::app::words::{find_name, name_of};
 use crate::auth::role::Role;
+use crate::error::Error;
 use crate::render::svg::spark;
+use kpi::measure::Measure;
 use kpi::number::Rounded;
-use kpi::period::Month;
+use kpi::period::{Month, Period, Step};
+
+/// Months of the charts that a person can choose, and those of a page that names none.
+const SPANS: [i32; 4] = [13, 24, 36, 60];
+const SPAN: i32 = 24;
+/// Most charts.
+const MAX_TRENDS: usize = 4;
 
 /// What the cards compare with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,8 +104,33 @@ async fn overview(
     let code = asked.state().units.code(asked.unit()?).to_owned();
     let month = asked.month_of(&code)?;
     let (snapshot, of) = (asked.snapshot.clone(), code.clone());
-    let overview = context.compute(move || snapshot.overview(&of, month)).await?;
-    let view = OverviewPage { asked: &asked, overview, code, month };
+    let span = asked.text("span").and_then(|text| text.parse().ok());
+    let span = span.filter(|span| SPANS.contains(span)).unwrap_or(SPAN);
+    let trends = (
+        Period::containing(Step::Month, month.plus(1 - span)),
+        Period::containing(Step::Month, month),
+    );
+    let (overview, series) = context
+        .compute(move || {
+            let overview = snapshot.overview(&of, month)?;
+            let drawn = overview.rows.iter();
+            let drawn = drawn.filter(|row| row.point.value.is_some() && row.target.is_some());
+            let measures = drawn.take(MAX_TRENDS).map(|row| Measure::parse(&row.measure));
+            let query = SeriesQuery {
+                measures: measures.filter_map(Result::ok).collect(),
+                units: UnitSelector::Units(vec![of]),
+                when: PeriodSelector::Span(trends.0, trends.1),
+                of_today: false,
+                offset: 0,
+                limit: MAX_TRENDS,
+                fields: RequestedFields::of_point(),
+            };
+            let is_drawn = !query.measures.is_empty();
+            let series = if is_drawn { snapshot.series(&query)?.series } else { Vec::new() };
+            Ok::<_, Error>((overview, series))
+        })
+        .await?;
+    let view = OverviewPage { asked: &asked, overview, code, month, span, trends, series };
     Ok(shown(request, &asked, &view.page()))
 }
 
@@ -113,12 +149,23 @@ struct OverviewPage<'a> {
     overview: UnitOverview,
     code: String,
     month: Month,
+    /// Months of the charts, the same as periods, and their series.
+    span: i32,
+    trends: (Period, Period),
+    series: Vec<SeriesView>,
 }
 
 impl OverviewPage<'_> {
     fn page(&self) -> WebPage {
         let (language, period) = (self.asked.language, self.month.to_string());
         let name = unit_name(self.asked.state(), &self.code, language);
+        let query = [("unit", self.code.as_str()), ("period", period.as_str())];
+        let files = PageFiles::of_table("scorecard", query, language);
+        let wall = html! {
+            a.button.wide href=(self.asked.link(&[("tv", "1")])) {
+                (language.say("Màn hình lớn", "Wall screen"))
+            }
+        };
         let body = html! {
             (roots(self.asked, &self.code))
             (unit_path(self.asked, &self.code))
@@ -130,9 +177,10 @@ impl OverviewPage<'_> {
                 (month_choice(self.asked, self.month, &[
                     ("unit", &self.code),
                     ("compare", self.asked.text("compare").unwrap_or_default()),
+                    ("span", self.asked.text("span").unwrap_or_default()),
                 ]))
                 (self.comparison())
-                (self.downloads())
+                (files.buttons(self.asked, &self.code, self.month, &wall))
             }
             (self.reporting())
             (self.cards())
@@ -140,23 +188,14 @@ impl OverviewPage<'_> {
                 (self.table())
                 (self.moves())
             }
+            (self.charts())
             (self.systems())
         };
-        let query = [("unit", self.code.as_str()), ("period", period.as_str())];
         WebPage {
             title: format!("{name}, {}", language.month(self.month)),
             section: PageSection::Overview,
             body,
-            sources: vec![
-                ("JSON", address(&format!("{API}/scorecard"), query)),
-                (
-                    "CSV",
-                    address(
-                        &format!("{API}/scorecard"),
-                        query.into_iter().chain([("format", "csv")]),
-                    ),
-                ),
-            ],
+            sources: files.sources(),
         }
     }
 
@@ -166,6 +205,9 @@ impl OverviewPage<'_> {
             form.choice method="get" action="/overview" {
                 input type="hidden" name="unit" value=(self.code);
                 input type="hidden" name="period" value=(self.month);
+                @if let Some(span) = self.asked.text("span") {
+                    input type="hidden" name="span" value=(span);
+                }
                 select name="compare" data-submit
                     aria-label=(language.say("So sánh với", "Compare with")) {
                     @for (comparison, value, name) in CardComparison::all(language) {
@@ -173,30 +215,6 @@ impl OverviewPage<'_> {
                     }
                 }
                 (go(language))
-            }
-        }
-    }
-
-    fn downloads(&self) -> Markup {
-        let language = self.asked.language;
-        let report = format!("{API}/reports/{}/{}?format=docx", self.code, self.month);
-        let table = address(
-            &format!("{API}/scorecard"),
-            [
-                ("unit", self.code.as_str()),
-                ("period", &self.month.to_string()),
-                ("format", "xlsx"),
-                ("lang", language.code()),
-            ],
-        );
-        html! {
-            div.actions {
-                a.button href=(report) download { (language.say("Báo cáo Word", "Word report")) }
-                a.button href=(table) download { "Excel" }
-                button.button type="button" data-print hidden { (language.say("In", "Print")) }
-                a.button.wide href=(self.asked.link(&[("tv", "1")])) {
-                    (language.say("Màn hình lớn", "Wall screen"))
-                }
             }
         }
     }
@@ -297,7 +315,9 @@ impl OverviewPage<'_> {
                     } @else {
                         span.reason { (language.value_reason(row.point.value_reason)) }
                     }
-                    (status_badge(language, row.status, row.provisional, row.point.coverage))
+                    (status_badge(language, row.status, covered_units(
+                        self.asked, &row.measure, &self.code, self.month, row.point.coverage,
+                    )))
                 }
                 (spark(&past, target))
                 p.beside {
@@ -501,6 +521,28 @@ impl OverviewPage<'_> {
                 }
             }
             "."
+        }
+    }
+
+    /// The trends of the first kpis with a target.
+    fn charts(&self) -> Markup {
+        let language = self.asked.language;
+        html! {
+            @if !self.series.is_empty() {
+                section.card.block #trends {
+                    h2 { (language.say("Diễn biến", "Trends")) }
+                    nav.tabs aria-label=(language.say("Số tháng", "Months")) {
+                        @for span in SPANS {
+                            @let link = self.asked.link(&[("span", span.to_string().as_str())]);
+                            a href=(format!("{link}#trends"))
+                                aria-current=[(span == self.span).then_some("true")] {
+                                (span) (language.say(" tháng", " months"))
+                            }
+                        }
+                    }
+                    (trends(self.asked, &self.code, self.trends, &self.series))
+                }
+            }
         }
     }
 

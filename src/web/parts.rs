@@ -4,13 +4,15 @@ use maud::{Markup, html};
 
 use super::language::PageLanguage;
 use super::request::{PageRequest, address};
+use crate::api::API;
 use crate::app::state::State;
 use kpi::catalogue::Direction;
 use kpi::change::UnavailableReason;
-use kpi::measure::Measure;
+use kpi::measure::{Measure, Members};
 use kpi::number::Rounded;
 use kpi::observation::SubmissionCounts;
 use kpi::period::Month;
+use kpi::program::Program;
 use kpi::target::TargetStatus;
 use kpi::unit::UnitPosition;
 
@@ -43,10 +45,34 @@ pub fn named_measure(state: &State, measure: &str, language: PageLanguage) -> St
         .map_or_else(|_| measure.to_owned(), |measure| measure_name(state, &measure, language))
 }
 
+/// The measures that a field for a measure offers: `list="measures"`.
+#[must_use]
+pub fn measure_list(asked: &PageRequest) -> Markup {
+    let (language, state) = (asked.language, asked.state());
+    let whole = |code: &String| Measure { code: code.clone(), members: Members::none() };
+    let indicators = state.catalogue.indicators.iter().map(|indicator| whole(&indicator.code));
+    let rates = state.catalogue.kpis.iter().map(|kpi| whole(&kpi.code));
+    let splits = state.measures.iter().map(|(_, measure)| measure.clone());
+    let splits = splits.filter(|measure| !measure.members.is_empty());
+    html! {
+        datalist #measures {
+            @for measure in indicators.chain(rates).chain(splits) {
+                option value=(measure) { (measure_name(state, &measure, language)) }
+            }
+        }
+    }
+}
+
 /// The address of an overview.
 #[must_use]
 pub fn overview_link(unit: &str, month: Month) -> String {
     address("/overview", [("unit", unit), ("period", &month.to_string())])
+}
+
+/// The address of the form of a unit and month.
+#[must_use]
+pub fn entry_link(unit: &str, month: Month) -> String {
+    address("/entry", [("unit", unit), ("period", month.to_string().as_str())])
 }
 
 /// The address of the history of a measure.
@@ -207,24 +233,103 @@ pub fn status_class(status: TargetStatus) -> &'static str {
     }
 }
 
-/// A badge with the state of a value; with the share of units that it rests on, if that is not all.
+/// A badge with the state of a value. Where its figures do not cover all units yet, it says how
+/// many of them they cover.
 #[must_use]
 pub fn status_badge(
     language: PageLanguage,
     status: Option<TargetStatus>,
-    is_provisional: bool,
-    coverage: Option<f64>,
+    covered: Option<(usize, usize)>,
 ) -> Markup {
     html! {
         @if let Some(status) = status {
             span class={ "badge " (status_class(status)) } {
                 (language.status(status))
-                @if is_provisional {
+                @if let Some((covered, all)) = covered {
                     span.provisional {
-                        ", " (language.say("tạm, ", "so far, "))
-                        (language.quantity(coverage.unwrap_or_default() * 100.0, "percent"))
-                        (language.say(" đơn vị", " of the units"))
+                        ", " (language.say("tạm, ", "so far, ")) (covered) "/" (all)
+                        (language.say(" đơn vị", " units"))
                     }
+                }
+            }
+        }
+    }
+}
+
+/// How many of the lowest units below a unit the value of a measure covers, and how many there are;
+/// `None` where it covers all of them.
+#[must_use]
+pub fn covered_units(
+    asked: &PageRequest,
+    measure: &str,
+    unit: &str,
+    month: Month,
+    coverage: Option<f64>,
+) -> Option<(usize, usize)> {
+    coverage.filter(|coverage| *coverage < 1.0)?;
+    let state = asked.state();
+    let program =
+        Program::of_measure(&state.catalogue, &state.view(), &Measure::parse(measure).ok()?)?;
+    let geography = asked.snapshot.geography(asked.is("geography", "current"));
+    let source = state.source().with_geography(geography);
+    source.leaf_counts(&program, state.units.position(unit)?, month)
+}
+
+/// The files that a page with figures offers: paths of GET requests.
+pub struct PageFiles {
+    /// The figures for programs.
+    pub json: String,
+    /// The figures as CSV.
+    pub csv: String,
+    /// The figures as an Excel file.
+    pub xlsx: String,
+}
+
+impl PageFiles {
+    /// The formats of a request that responds with a table.
+    #[must_use]
+    pub fn of_table<'q>(
+        path: &str,
+        query: impl IntoIterator<Item = (&'q str, &'q str)> + Clone,
+        language: PageLanguage,
+    ) -> Self {
+        let path = format!("{API}/{path}");
+        let with = |more: &[(&'q str, &'q str)]| {
+            address(&path, query.clone().into_iter().chain(more.iter().copied()))
+        };
+        let lang = match language {
+            PageLanguage::Vi => "vi",
+            PageLanguage::En => "en",
+        };
+        Self {
+            json: with(&[]),
+            csv: with(&[("format", "csv")]),
+            xlsx: with(&[("format", "xlsx"), ("lang", lang)]),
+        }
+    }
+
+    /// The addresses that the foot of the page names.
+    #[must_use]
+    pub fn sources(&self) -> Vec<(&'static str, String)> {
+        vec![("JSON", self.json.clone()), ("CSV", self.csv.clone())]
+    }
+
+    /// The buttons of the page: the monthly report of the unit as a Word file, the figures as
+    /// files, printing, and the address for programs.
+    #[must_use]
+    pub fn buttons(&self, asked: &PageRequest, unit: &str, month: Month, more: &Markup) -> Markup {
+        let language = asked.language;
+        let report = format!("{API}/reports/{unit}/{month}?format=docx");
+        html! {
+            div.actions {
+                a.button href=(report) download { (language.say("Báo cáo Word", "Word report")) }
+                a.button href=(self.xlsx) download { "Excel" }
+                a.button href=(self.csv) download { "CSV" }
+                (more)
+                button.button type="button" data-print hidden { (language.say("In", "Print")) }
+                a.button href=(self.json)
+                    data-copy=(language.say("Đã chép địa chỉ", "Address copied")) {
+                    (language.say("Chép địa chỉ API", "Copy the API address"))
                 }
             }
         }

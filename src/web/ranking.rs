@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use super::layout::{PageSection, WebPage, shown};
 use super::parts::{
-    ShownChange, go, history_link, measure_name, month_choice, status_badge, status_class,
-    unit_name, unit_path,
+    PageFiles, ShownChange, covered_units, go, history_link, measure_name, month_choice,
+    status_badge, status_class, unit_name, unit_path,
 };
-use super::request::{PageRequest, address};
-use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use super::request::PageRequest;
+use crate::api::{HandlerResult, Problem, ServiceContext};
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
 use crate::app::read::series::{PeriodSelector, SeriesQuery, SeriesView, UnitSelector};
@@ -25,7 +25,7 @@ use kpi::unit::UnitPosition;
 /// Months of the trends.
 const MONTHS: i32 = 13;
 /// Most units of the chart with all lines.
-const MAX_LINES: usize = 8;
+const MAX_LINES: usize = 200;
 
 /// The ranking.
 ///
@@ -75,6 +75,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         ("geography", asked.text("geography").unwrap_or_default()),
         ("lit", lit),
     ];
+    let files = view.files(&code);
     let body = html! {
         (unit_path(&asked, &code))
         div.title {
@@ -86,8 +87,8 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
                     aria-current=[of_today.then_some("true")] {
                     (language.say("Theo đơn vị ngày nay", "By the units of today"))
                 }
-                a.button href=(view.source(&code, "xlsx")) download { "Excel" }
             }
+            (files.buttons(&asked, &code, month, &html! {}))
         }
         p.hint {
             (unit_name(state, &code, language)) ", " (language.month(month)) ", "
@@ -96,12 +97,11 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         section.card.block { div.scroll tabindex="0" { (view.table()) } }
         (view.lines(lit))
     };
-    let sources = vec![("JSON", view.source(&code, "json")), ("CSV", view.source(&code, "csv"))];
     let page = WebPage {
         title: format!("{name}, {}", language.month(month)),
         section: PageSection::Ranking,
         body,
-        sources,
+        sources: files.sources(),
     };
     Ok(shown(&request, &asked, &page))
 }
@@ -164,23 +164,15 @@ struct RankingPage<'a> {
 }
 
 impl RankingPage<'_> {
-    fn source(&self, parent: &str, format: &str) -> String {
-        let geography = self.asked.text("geography").unwrap_or_default();
-        let mut query = vec![
+    fn files(&self, parent: &str) -> PageFiles {
+        let geography = self.asked.text("geography").map(|geography| ("geography", geography));
+        let query = [
             ("measure", self.ranking.measure.as_str()),
             ("parent", parent),
             ("period", &self.ranking.period),
         ];
-        if !geography.is_empty() {
-            query.push(("geography", geography));
-        }
-        if format != "json" {
-            query.push(("format", format));
-        }
-        if format == "xlsx" {
-            query.push(("lang", self.asked.language.code()));
-        }
-        address(&format!("{API}/ranking"), query)
+        let query = query.into_iter().chain(geography);
+        PageFiles::of_table("ranking", query, self.asked.language)
     }
 
     /// The choice of the measure: kpis and headline indicators.
@@ -268,7 +260,13 @@ impl RankingPage<'_> {
                     td.number {
                         strong { (language.quantity(value, &ranking.unit_of_measure)) }
                         " "
-                        (status_badge(language, row.status, row.provisional, row.point.coverage))
+                        (status_badge(language, row.status, covered_units(
+                            self.asked,
+                            &ranking.measure,
+                            &row.unit,
+                            self.month,
+                            row.point.coverage,
+                        )))
                     }
                     td.bars { (bar(value, high, target, row.status.map_or("", status_class))) }
                 } @else {
@@ -288,55 +286,60 @@ impl RankingPage<'_> {
         points.iter().map(|point| point.value.map(Rounded::get)).collect()
     }
 
-    /// The lines of the best units, with the chosen one among them.
+    /// The lines of all units, with one lit up: the chosen one, otherwise the first.
     fn lines(&self, lit: &str) -> Markup {
         let (language, state) = (self.asked.language, self.asked.state());
         let ranked = self.ranking.rows.iter().filter(|row| row.point.value.is_some());
-        let mut units: Vec<&str> = ranked.map(|row| row.unit.as_str()).take(MAX_LINES).collect();
-        if !lit.is_empty() && !units.contains(&lit) && self.trends.iter().any(|one| one.unit == lit)
-        {
-            units.pop();
-            units.push(lit);
-        }
-        if units.is_empty() {
-            return html! {};
-        }
+        let units: Vec<&str> = ranked.map(|row| row.unit.as_str()).take(MAX_LINES).collect();
+        let Some(first_unit) = units.first().copied() else { return html! {} };
+        let lit = if units.contains(&lit) { lit } else { first_unit };
         let unit_of_measure = self.ranking.unit_of_measure.as_str();
-        let line = |unit: &&str| ChartLine {
-            name: unit_name(state, unit, language),
-            texts: self
-                .history(unit)
-                .iter()
-                .map(|value| {
-                    value
-                        .map_or_else(String::new, |value| language.quantity(value, unit_of_measure))
-                })
-                .collect(),
-            values: self.history(unit),
+        let text = |value: Option<f64>| {
+            value.map_or_else(String::new, |value| language.quantity(value, unit_of_measure))
+        };
+        let line = |unit: &&str| {
+            let values = self.history(unit);
+            ChartLine {
+                name: unit_name(state, unit, language),
+                texts: values.iter().map(|value| text(*value)).collect(),
+                values,
+            }
         };
         let first = self.month.plus(1 - MONTHS);
         let chart = LineChart {
             title: language.say("13 tháng của các đơn vị", "13 months of the units").to_owned(),
             lines: units.iter().map(line).collect(),
             places: (0..MONTHS).map(|n| language.short_month(first.plus(n))).collect(),
+            lit: units.iter().position(|unit| *unit == lit),
             ..LineChart::default()
         };
         html! {
-            section.card.block {
-                h2 { (language.say("13 tháng", "13 months")) }
-                ul.legend {
-                    @for (n, unit) in units.iter().enumerate() {
-                        li class=[(*unit == lit).then_some("lit")] {
-                            svg.key viewBox="0 0 20 8" aria-hidden="true" {
-                                rect width="20" height="8" rx="2" fill=(LineChart::colour(n)) {}
-                            }
-                            a href=(self.asked.link(&[("lit", unit)])) {
-                                (unit_name(state, unit, language))
+            section.card.block #lines {
+                h2 { (language.say("13 tháng của các đơn vị", "13 months of the units")) }
+                form.choice method="get" action="/ranking#lines" {
+                    @for (name, value) in [
+                        ("unit", self.asked.text("unit").unwrap_or_default()),
+                        ("measure", self.ranking.measure.as_str()),
+                        ("period", self.ranking.period.as_str()),
+                        ("geography", self.asked.text("geography").unwrap_or_default()),
+                    ] {
+                        @if !value.is_empty() {
+                            input type="hidden" name=(name) value=(value);
+                        }
+                    }
+                    label {
+                        (language.say("Làm nổi ", "Light up "))
+                        select name="lit" data-submit {
+                            @for unit in &units {
+                                option value=(unit) selected[*unit == lit] {
+                                    (unit_name(state, unit, language))
+                                }
                             }
                         }
                     }
+                    (go(language))
                 }
-                (chart.draw(&|value| language.number(value, unit_of_measure)))
+                div { (chart.draw(&|value| language.number(value, unit_of_measure))) }
             }
         }
     }

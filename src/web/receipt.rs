@@ -4,9 +4,8 @@ use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data, Path};
 use maud::{Markup, html};
 
-use super::entry::entry_link;
 use super::layout::{PageSection, WebPage, private, see_other, token_field};
-use super::parts::{counts_line, measure_name, notice, unit_name};
+use super::parts::{counts_line, entry_link, measure_name, notice, unit_name};
 use super::request::{FormFields, PageRequest};
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::read::observations::{FigureQuery, ObservationView};

@@ -10,11 +10,12 @@ use super::browser::detail;
 use super::layout::{PageSection, WebPage, see_other, shown, token_field};
 use super::overview::{report_class, report_text};
 use super::parts::{
-    history_link, month_choice, named_measure, notice, overview_link, unit_name, unit_path,
+    PageFiles, history_link, month_choice, named_measure, notice, overview_link, unit_name,
+    unit_path,
 };
 use super::request::{FormFields, PageRequest, address};
 use crate::api::access::identity;
-use crate::api::{API, HandlerResult, Problem, ServiceContext};
+use crate::api::{HandlerResult, Problem, ServiceContext};
 use crate::app::read::completeness::{
     CompletenessQuery, CompletenessView, ReportProgressView, ReportStatus,
 };
@@ -99,21 +100,22 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         .await?;
     let view = ReportingPage { asked: &asked, reporting: &reporting, code: &code, month };
     let title = language.say("Tình hình báo cáo", "State of reporting");
+    let named = month.to_string();
+    let query = [("period", named.as_str()), ("parent", code.as_str())];
+    let files = PageFiles::of_table("completeness", query, language);
+    let closing = html! {
+        @if asked.may(Role::Steward) {
+            a.button href=(address("/admin/closing", [("period", named.as_str())])) {
+                (language.say("Khóa sổ tháng", "Close the month"))
+            }
+        }
+    };
     let body = html! {
         (unit_path(&asked, &code))
         div.title {
             h1 { (title) }
             (month_choice(&asked, month, &[("unit", &code)]))
-            div.actions {
-                a.button href=(view.source("xlsx")) download { "Excel" }
-                @if asked.may(Role::Steward) {
-                    a.button
-                        href=(address("/admin/closing", [("period", month.to_string().as_str())]))
-                        {
-                        (language.say("Khóa sổ tháng", "Close the month"))
-                    }
-                }
-            }
+            (files.buttons(&asked, &code, month, &closing))
         }
         (view.summary())
         (view.requests())
@@ -125,7 +127,7 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
         title: format!("{title}, {}", language.month(month)),
         section: PageSection::Reporting,
         body,
-        sources: vec![("JSON", view.source("")), ("CSV", view.source("csv"))],
+        sources: files.sources(),
     };
     Ok(shown(&request, &asked, &page))
 }
@@ -207,15 +209,6 @@ struct ReportingPage<'a> {
 }
 
 impl ReportingPage<'_> {
-    fn source(&self, format: &str) -> String {
-        let month = self.month.to_string();
-        let lang = if format == "xlsx" { self.asked.language.code() } else { "" };
-        let query =
-            [("period", month.as_str()), ("parent", self.code), ("format", format), ("lang", lang)];
-        let query = query.into_iter().filter(|(_, value)| !value.is_empty());
-        address(&format!("{API}/completeness"), query)
-    }
-
     fn summary(&self) -> Markup {
         let (language, total) = (self.asked.language, &self.reporting.now.total);
         let deadline = self.reporting.now.expectations.iter().map(|one| one.deadline).max();
@@ -451,7 +444,12 @@ impl ReportingPage<'_> {
                     a href=(history_link(one.measure, one.unit, self.month)) {
                         (named_measure(state, one.measure, language))
                     }
-                    ": " (language.say(one.detail_vi, one.detail))
+                    ": " (language.say(one.detail_vi, one.detail)) " "
+                    a.hint
+                        href=(format!(
+                            "{}#revisions",
+                            history_link(one.measure, one.unit, self.month)
+                        )) { (language.say("nguồn của số", "where it comes from")) }
                 }
                 @if let Some(remark) = remark {
                     p.remark { (language.say("Đã trả lời: ", "Answered: ")) (remark.text) }

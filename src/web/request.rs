@@ -62,7 +62,7 @@ impl PageRequest {
         Ok(Self {
             language: PageLanguage::of(request),
             identity: identity(request)?,
-            session: session_cookie(request.headers()),
+            session: session_cookie(request.headers(), context),
             snapshot,
             path: page_of_form(request),
             is_wall,
@@ -333,7 +333,8 @@ impl FormFields {
 /// # Errors
 /// 403 for another token, or a form of another site.
 pub fn check_token(request: &HttpRequest, token: &str) -> Result<(), Problem> {
-    let by_session = session_cookie(request.headers())
+    let context = request.app_data::<Data<ServiceContext>>().ok_or_else(Problem::internal)?;
+    let by_session = session_cookie(request.headers(), context)
         .filter(|_| !request.headers().contains_key("authorization"));
     let Some(session) = by_session else { return Ok(()) };
     let signed_in = request

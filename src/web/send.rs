@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::browser::{detail, faults};
+use super::drafts::draft_list;
 use super::layout::{PageSection, WebPage, private, see_other, token_field};
-use super::parts::{counts_line, named_measure, notice, unit_name};
+use super::parts::{counts_line, measure_list, named_measure, notice, unit_name};
 use super::request::{FormFields, PageRequest, check_token};
 use crate::api::{API, HandlerResult, Problem, ServiceContext, media_of, upload_form};
 use crate::app::RevisionNumber;
@@ -25,7 +26,7 @@ use crate::app::write::idempotency::IdempotencyKey;
 use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::SubmissionEnvelope;
-use kpi::measure::{Measure, Members};
+use kpi::measure::Measure;
 use kpi::number::Statement;
 use kpi::period::Month;
 use kpi::unit::UnitPosition;
@@ -101,8 +102,11 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
     let asked = PageRequest::of(&request, &context).await?;
     let language = asked.language;
     let title = language.say("Gửi báo cáo, biểu", "Send a report or a form");
+    let mut drafts = context.app()?.drafts(&asked.identity.holder).await?;
+    drafts.retain(|draft| draft.code.starts_with("send/"));
     let body = html! {
         h1 { (title) }
+        (draft_list(&asked, &drafts))
         @if asked.may(Role::Reporter) {
             section.card.block {
                 form method="post" action="/send" enctype="multipart/form-data" data-drop {
@@ -614,7 +618,7 @@ impl SendPage<'_> {
                         ol.numbers { @for figure in &view.figures { (self.figure(figure)) } }
                         h2 { (language.say("Số chưa lấy", "Numbers not taken")) }
                         ol.numbers { @for number in &view.unclaimed { (self.unclaimed(number)) } }
-                        (self.measures())
+                        (measure_list(self.asked))
                     }
                 }
                 (self.recording(view.closed, count > 0))
@@ -695,32 +699,6 @@ impl SendPage<'_> {
                 }
                 " "
                 a.hint href=(format!("#n-{}", number.start)) { "…" (number.sentence) "…" }
-            }
-        }
-    }
-
-    /// The measures that a number can be given by hand.
-    fn measures(&self) -> Markup {
-        let (language, state) = (self.asked.language, self.asked.state());
-        let whole = state
-            .catalogue
-            .indicators
-            .iter()
-            .map(|indicator| Measure { code: indicator.code.clone(), members: Members::none() });
-        let rates = state
-            .catalogue
-            .kpis
-            .iter()
-            .map(|kpi| Measure { code: kpi.code.clone(), members: Members::none() });
-        let splits = state.measures.iter().map(|(_, measure)| measure.clone());
-        let splits = splits.filter(|measure| !measure.members.is_empty());
-        html! {
-            datalist #measures {
-                @for measure in whole.chain(rates).chain(splits) {
-                    option value=(measure) {
-                        (super::parts::measure_name(state, &measure, language))
-                    }
-                }
             }
         }
     }

@@ -89,7 +89,7 @@ pub async fn end(
 ) -> HandlerResult {
     FormFields::read(&request, &body)?;
     let is_token = identity(&request)?.origin.how == SignInMethod::Token;
-    if let Some(cookie) = session_cookie(request.headers()) {
+    if let Some(cookie) = session_cookie(request.headers(), &context) {
         context.app()?.end_session(&cookie).await?;
     }
     // The single sign-on still knows the person.

@@ -9,7 +9,7 @@ use super::language::PageLanguage;
 use super::layout::{NextPage, document, see_other};
 use super::request::{address, own_path, sign_in_target};
 use crate::api::access::{
-    attempt_cookie, attempt_ended_cookie, attempt_started_cookie, foreign_sign_in,
+    attempt_cookie, attempt_ended_cookie, attempt_started_cookies, foreign_sign_in,
     sign_in_with_code, sign_on_address, started_cookie,
 };
 use crate::api::{HandlerResult, Problem, ServiceContext};
@@ -60,8 +60,10 @@ pub async fn begin(request: HttpRequest, context: Data<ServiceContext>) -> Handl
     let mut answer = see_other(&place);
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    // A cookie that cannot be written is an error of the program.
-    let _written = answer.add_cookie(&attempt_started_cookie(&request, &context, &attempt));
+    for cookie in attempt_started_cookies(&request, &context, &attempt) {
+        // A cookie that cannot be written is an error of the program.
+        let _written = answer.add_cookie(&cookie);
+    }
     Ok(answer)
 }
 
@@ -74,7 +76,7 @@ pub async fn callback(request: HttpRequest, context: Data<ServiceContext>) -> Ha
     let foreign = || foreign_sign_in(&request, &context);
     let answer = Query::<AuthorizationAnswer>::from_query(request.query_string());
     let answer = answer.map_err(|_e| foreign())?;
-    let attempt = attempt_cookie(request.headers())
+    let attempt = attempt_cookie(request.headers(), &context, &answer.state)
         .and_then(|text| SignOnAttempt::answered(text, &answer.state))
         .ok_or_else(foreign)?;
     let mut page = match sign_in_with_code(&request, &context, sign_on, &attempt, &answer).await {
@@ -85,7 +87,7 @@ pub async fn callback(request: HttpRequest, context: Data<ServiceContext>) -> Ha
         }
         Err(problem) => problem.error_response(),
     };
-    let _written = page.add_cookie(&attempt_ended_cookie(&request, &context));
+    let _written = page.add_cookie(&attempt_ended_cookie(&request, &context, &attempt));
     Ok(page)
 }
 

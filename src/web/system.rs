@@ -7,11 +7,11 @@ use maud::{Markup, html};
 use super::language::sentence;
 use super::layout::{PageSection, WebPage, shown};
 use super::parts::{
-    ShownChange, history_link, measure_name, month_choice, roots, status_badge, unit_name,
-    unit_path,
+    PageFiles, ShownChange, covered_units, history_link, measure_name, month_choice, roots,
+    status_badge, unit_name, unit_path,
 };
 use super::request::{PageRequest, address};
-use crate::api::{API, HandlerResult, ServiceContext};
+use crate::api::{HandlerResult, ServiceContext};
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::overview::measures_of_system;
 use crate::app::read::series::{PeriodSelector, PointView, SeriesQuery, SeriesView, UnitSelector};
@@ -21,7 +21,7 @@ use crate::render::svg::spark;
 use kpi::measure::Measure;
 use kpi::number::{Decimal64, Rounded};
 use kpi::period::{Month, Period, Step};
-use kpi::target::{evaluate_target, is_provisional};
+use kpi::target::evaluate_target;
 
 /// Months of the small trends.
 const MONTHS: i32 = 13;
@@ -30,6 +30,8 @@ const MAX_BELOW: usize = 500;
 const OPEN_BELOW: usize = 60;
 /// Most rows of the page.
 const MAX_ROWS: usize = 2_000;
+/// Most measures in the addresses of its figures, which browsers and proxies limit.
+const MAX_IN_ADDRESS: usize = 100;
 
 /// The page of a system.
 ///
@@ -66,10 +68,17 @@ pub async fn get(
     };
     let snapshot = asked.snapshot.clone();
     let series = context.compute(move || snapshot.series(&query)).await?.series;
-    let rows = series.iter().filter(|row| {
-        // A split that the unit has not reported for a year is left out; a total never is.
-        !row.measure.contains('{') || row.points.iter().any(|point| point.value.is_some())
-    });
+    let rows: Vec<&SeriesView> = series
+        .iter()
+        .filter(|row| {
+            // A split that the unit has not reported for a year is left out; a total never is.
+            !row.measure.contains('{') || row.points.iter().any(|point| point.value.is_some())
+        })
+        .collect();
+    let (first, last) = (month.plus(1 - MONTHS).to_string(), month.to_string());
+    let query = [("unit", code.as_str()), ("from", first.as_str()), ("to", last.as_str())];
+    let listed = rows.iter().take(MAX_IN_ADDRESS).map(|row| ("measure", row.measure.as_str()));
+    let files = PageFiles::of_table("series", query.into_iter().chain(listed), language);
     let view = SystemPage { asked: &asked, code: &code, month };
     let body = html! {
         (roots(&asked, &code))
@@ -77,6 +86,7 @@ pub async fn get(
         div.title {
             h1 { (name) }
             (month_choice(&asked, month, &[("unit", &code)]))
+            (files.buttons(&asked, &code, month, &html! {}))
         }
         p.hint {
             (unit_name(asked.state(), &code, language)) ". "
@@ -89,22 +99,15 @@ pub async fn get(
             }
         }
         section.card.block {
-            div.scroll tabindex="0" { (view.table(rows)) }
+            div.scroll tabindex="0" { (view.table(&rows)) }
         }
         (view.below(&system))
     };
-    let (first, last) = (month.plus(1 - MONTHS).to_string(), month.to_string());
-    let series = address(
-        &format!("{API}/series"),
-        [("unit", code.as_str()), ("from", first.as_str()), ("to", last.as_str())]
-            .into_iter()
-            .chain(series.iter().take(20).map(|row| ("measure", row.measure.as_str()))),
-    );
     let page = WebPage {
         title: format!("{name}, {}", language.month(month)),
         section: PageSection::Overview,
         body,
-        sources: vec![("JSON", series)],
+        sources: files.sources(),
     };
     Ok(shown(&request, &asked, &page))
 }
@@ -137,7 +140,7 @@ struct SystemPage<'a> {
 }
 
 impl SystemPage<'_> {
-    fn table<'r>(&self, rows: impl Iterator<Item = &'r SeriesView>) -> Markup {
+    fn table(&self, rows: &[&SeriesView]) -> Markup {
         let language = self.asked.language;
         html! {
             div.scroll tabindex="0" {
@@ -191,12 +194,9 @@ impl SystemPage<'_> {
                 td.number {
                     (self.value(point, &row.unit_of_measure))
                     " "
-                    (status_badge(
-                        language,
-                        status,
-                        is_provisional(status, point.coverage),
-                        point.coverage,
-                    ))
+                    (status_badge(language, status, covered_units(
+                        self.asked, &row.measure, self.code, self.month, point.coverage,
+                    )))
                 }
                 td.number { (change(point.delta, point.delta_reason, point.delta_percent)) }
                 td.number {

@@ -203,6 +203,7 @@ fn the_pages_name_no_other_host_and_their_links_lead_somewhere() {
         "/admin/closing",
         "/admin/units",
         "/admin/catalogue",
+        "/admin/patterns",
         "/admin/targets",
         "/admin/keys",
         "/admin/audit",

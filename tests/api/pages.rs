@@ -139,3 +139,197 @@ fn a_figure_that_changed_while_it_was_entered_is_shown_first() {
     assert_eq!(send("9", "7"), 303);
     assert_eq!(recorded(), 9);
 }
+
+/// Records figures by the form.
+fn record(server: &Server, unit: &str, period: &str, figures: &str) {
+    let sent = post(server, "/entry/send", &format!("unit={unit}&period={period}{figures}"));
+    assert_eq!(sent.status, 303, "{}", sent.text());
+}
+
+const BOTH: &str = "&figure:ioffice.documents.outgoing=200&figure:ioffice.documents.signed=50";
+
+#[test]
+fn an_addition_to_the_catalogue_is_tried_on_the_newest_month() {
+    let server = Server::start();
+    record(&server, "tv.dof", "2021-10", BOTH);
+    let version = || server.read("catalogue")["version"].as_i64().unwrap();
+    let before = version();
+    let kpi = "code=page.rate&name_vi=Trang&system=ioffice&unit_of_measure=percent&direction=higher\
+               &formula=ioffice.documents.signed%20/%20ioffice.documents.outgoing";
+    let page = post(&server, "/admin/catalogue", &format!("{kpi}&action=preview")).text();
+    let tried = page.split("id=\"tried\"").nth(1).unwrap();
+    assert!(tried.contains("25,0\u{a0}%"), "{tried}");
+    assert!(page.contains("page.rate"), "{page}");
+    assert_eq!(version(), before, "a preview records nothing");
+
+    // What somebody else has changed meanwhile is not overwritten.
+    let record_of = |made_from: i64| format!("{kpi}&action=record&made_from={made_from}");
+    let stale = post(&server, "/admin/catalogue", &record_of(before - 1));
+    assert_eq!((stale.status, version()), (200, before), "{}", stale.text());
+    assert!(stale.text().contains("notice bad"));
+    assert_eq!(post(&server, "/admin/catalogue", &record_of(before)).status, 303);
+    assert_eq!(version(), before + 1);
+    let restore = |made_from: i64| {
+        let form = format!("version={before}&made_from={made_from}");
+        post(&server, "/admin/catalogue/restore", &form)
+    };
+    assert_eq!((restore(before).status, version()), (200, before + 1));
+    assert_eq!((restore(before + 1).status, version()), (303, before + 2));
+
+    // A form adds; it replaces nothing.
+    let known = "code=ioffice.documents.outgoing&name_vi=Khác&kind=flow&action=record";
+    let page = post(&server, "/admin/catalogue", known).text();
+    assert!(page.contains("Danh mục đã có mã"), "{page}");
+    assert!(page.contains("value=\"Khác\""), "what was typed stays");
+    assert_eq!(version(), before + 2);
+}
+
+/// Uploads a report on the page, and returns the path of its draft.
+fn upload(server: &Server, text: &str) -> String {
+    let field = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let body = format!(
+        "{}{}--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"bao cao.txt\"\r\n\
+         \r\n{text}\r\n--b--\r\n",
+        field("unit", "tv.dof"),
+        field("period", "2021-10"),
+    );
+    let kind = ("content-type", "multipart/form-data; boundary=b");
+    let sent = server.send("POST", "/send", &[kind], Some(body.as_bytes()));
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    sent.header("location").to_owned()
+}
+
+#[test]
+fn a_number_that_was_given_its_measure_by_hand_becomes_a_pattern() {
+    let server = Server::start();
+    let text = "Đơn vị đã bàn giao 37 chữ ký dùng thử cho nhân viên.";
+    let draft = upload(&server, text);
+    // The draft is listed until it is sent.
+    let entry = server.get("/entry?unit=tv.dof&period=2021-10").text();
+    assert!(entry.contains("Bản nháp chưa gửi: 1") && entry.contains("bao cao.txt"), "{entry}");
+    let page = server.get(&draft).text();
+    let start = page.split("name=\"give:").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let given = format!("action=record&give:{start}=ioffice.users.created");
+    let sent = post(&server, &draft, &given);
+    assert!(sent.header("location").starts_with("/receipts/"), "{}", sent.text());
+    assert!(!server.get("/entry?unit=tv.dof&period=2021-10").text().contains("bao cao.txt"));
+
+    let page = server.get("/admin/patterns").text();
+    let phrase = "vị đã bàn giao {value} chữ ký dùng";
+    assert!(page.contains(&format!("value=\"{phrase}\"")), "{page}");
+    let submission = page.split("name=\"submission\" value=\"").nth(1).unwrap();
+    let submission = submission.split('"').next().unwrap();
+    let form = |phrase: &str, action: &str| {
+        let of = format!("submission={submission}&start={start}&measure=ioffice.users.created");
+        post(&server, "/admin/patterns", &format!("{of}&phrase={phrase}&action={action}"))
+    };
+    let wrong = form("tiếp nhận {value} hồ sơ", "preview").text();
+    assert!(wrong.contains("Mẫu này chưa nhận được số trên"), "{wrong}");
+    assert!(wrong.contains("value=\"tiếp nhận {value} hồ sơ\""), "what was typed stays");
+    let good = form("bàn giao {value} chữ ký", "preview").text();
+    assert!(good.contains("Mẫu này nhận đúng số trên."), "{good}");
+    assert!(good.contains("không lấy → "), "{good}");
+    assert_eq!(form("bàn giao {value} chữ ký", "record").status, 303);
+    assert!(server.get("/admin/patterns").text().contains("đã thành mẫu câu"));
+
+    let place = "/api/v1/reports?unit=tv.dof&period=2021-11";
+    let headers = [("content-type", "text/plain")];
+    let next = text.replace("37", "41");
+    let read = server.send("POST", place, &headers, Some(next.as_bytes())).expect(200);
+    let figure = &read["figures"][0];
+    assert_eq!(
+        (&figure["measure"], &figure["value"]),
+        (&"ioffice.users.created".into(), &41.into())
+    );
+    assert!(figure["pattern"].as_str().unwrap().starts_with("by_hand."), "{figure}");
+}
+
+#[test]
+fn forms_of_the_administration_keep_what_was_typed_until_it_is_accepted() {
+    let server = Server::start();
+    for (path, form, kept, sentence) in [
+        ("/admin/keys", "name=May+nhap&role=reporter&expires=2030-01-31", "May nhap", "notice bad"),
+        (
+            "/admin/targets",
+            "measure=ioffice.documents.signed_rate&value=a%20lot",
+            "a lot",
+            "không phải là số",
+        ),
+        ("/admin/targets", "deadline=x&due_day=32", "", "từ 1 đến 31"),
+        (
+            "/admin/units/merge",
+            "code=new&name_vi=Moi&merged=tv.dof&from=x",
+            "Moi",
+            "ngày được viết như",
+        ),
+        (
+            "/admin/units/merge",
+            "code=new&name_vi=Moi&merged=tv.dof&from=2026-01-01&share=60",
+            "60",
+            "phần còn lại",
+        ),
+        (
+            "/admin/units/merge",
+            "code=new&name_vi=Moi&merged=tv.dof&from=2026-01-01&share=0",
+            "Moi",
+            "lớn hơn 0",
+        ),
+    ] {
+        let sent = post(&server, path, form);
+        assert_eq!(sent.status, 200, "{path} {form}");
+        let page = sent.text().to_lowercase();
+        assert!(page.contains(&sentence.to_lowercase()), "{sentence} is not in {page}");
+        let value = format!("value=\"{}\"", kept.to_lowercase());
+        assert!(page.contains(&value), "{value} is not in {page}");
+    }
+}
+
+#[test]
+fn targets_deadlines_and_mergers_in_part_are_recorded_from_their_forms() {
+    let server = Server::start();
+    let target = "measure=ioffice.documents.signed_rate&code=page&value=82,5";
+    assert_eq!(post(&server, "/admin/targets", target).status, 303);
+    let targets = server.read("targets");
+    let found = targets["targets"].as_array().unwrap().iter().find(|one| one["code"] == "page");
+    assert_eq!(found.unwrap()["value"], "82.5");
+    assert!(server.get("/admin/targets").text().contains("82,5\u{a0}%"));
+
+    let code = server.read("catalogue")["expectations"][0]["code"].as_str().unwrap().to_owned();
+    let form = format!("deadline={code}&due_day=9");
+    assert_eq!(post(&server, "/admin/targets", &form).status, 303);
+    assert_eq!(server.read("catalogue")["expectations"][0]["due_day"], 9);
+
+    let merger = "code=tv.new&name_vi=Moi&kind=department&from=2022-01-01\
+                  &merged=tv.dof&share=62,5&rest=tv.dic";
+    let sent = post(&server, "/admin/units/merge", merger);
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    let unit = &server.read("units?code=tv.dof")["units"][0];
+    assert_eq!(unit["successors"], serde_json::json!(["tv.new", "tv.dic"]));
+    assert_eq!(unit["shares"], serde_json::json!({ "tv.dic": 0.375, "tv.new": 0.625 }));
+    assert_eq!(unit["valid_to"], "2021-12-31");
+}
+
+#[test]
+fn a_status_over_a_part_of_the_units_says_how_many_they_are() {
+    let server = Server::start();
+    record(&server, "tv.dof", "2021-10", BOTH);
+    let target = "measure=ioffice.documents.signed_rate&value=80";
+    assert_eq!(post(&server, "/admin/targets", target).status, 303);
+    let page = |path: &str| server.get(path).text();
+    let overview = page("/overview?unit=travinh&period=2021-10");
+    let named = overview.split("tạm, ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let (covered, all) = named.split_once('/').unwrap();
+    assert_eq!(covered, "1");
+    assert!(all.parse::<usize>().unwrap() > 10, "{named}");
+    let english = page("/overview?unit=travinh&period=2021-10&lang=en");
+    assert!(english.contains(&format!("so far, {named} units")), "{english}");
+    assert!(!page("/overview?unit=tv.dof&period=2021-10").contains("tạm, "));
+    for path in ["overview", "ranking", "history", "reporting", "systems/ioffice"] {
+        let page = page(&format!("/{path}?unit=travinh&period=2021-10"));
+        for offered in ["Báo cáo Word", "Excel", "CSV", "data-print", "Chép địa chỉ API"] {
+            assert!(page.contains(offered), "{path} does not offer {offered}");
+        }
+    }
+}

@@ -141,6 +141,10 @@ type TokensOf = Box<dyn Fn(&str) -> Value + Send>;
 pub struct SignOns {
     /// How the token endpoint behaves.
     pub endpoint: TokenEndpoint,
+    /// Whether it does not name itself when it sends a browser back.
+    pub is_silent: bool,
+    /// Fields of its discovery document that are other ones than they should be.
+    pub discovery: Vec<(&'static str, Value)>,
     /// The secret that the client must have.
     pub secret: Option<String>,
     /// The tokens of the next person.
@@ -222,7 +226,7 @@ impl Issuer {
         let address = &self.address;
         let (status, text) = match path {
             "/.well-known/openid-configuration" => {
-                let described = json!({
+                let mut described = json!({
                     "issuer": address, "jwks_uri": format!("{address}/keys"),
                     "authorization_endpoint": format!("{address}/authorize?theme=a"),
                     "token_endpoint": format!("{address}/token"),
@@ -230,6 +234,14 @@ impl Issuer {
                     "authorization_response_iss_parameter_supported": true,
                     "id_token_signing_alg_values_supported": ["RS256"],
                 });
+                let sign_ons = self.sign_ons.lock();
+                if sign_ons.is_silent {
+                    described =
+                        without(&described, "authorization_response_iss_parameter_supported");
+                }
+                for (name, value) in &sign_ons.discovery {
+                    described[*name] = value.clone();
+                }
                 ("200 OK".to_owned(), described.to_string())
             }
             "/authorize" => {
@@ -295,6 +307,9 @@ impl Issuer {
         let code = format!("c0de-{}", sign_ons.given);
         let (back, state) = (asked["redirect_uri"].clone(), asked["state"].clone());
         sign_ons.codes.insert(code.clone(), asked);
+        if sign_ons.is_silent {
+            return format!("{back}?code={code}&state={state}");
+        }
         let iss = crate::harness::encoded(&self.address);
         format!("{back}?code={code}&state={state}&iss={iss}")
     }
@@ -304,10 +319,11 @@ impl Issuer {
         let form = parameters(body);
         let mut sign_ons = self.sign_ons.lock();
         sign_ons.asked += 1;
-        let pair = sign_ons.secret.as_ref().map(|secret| STANDARD.encode(format!("web:{secret}")));
         let named = form.get("client_id").map(String::as_str);
-        let is_client = match pair {
-            Some(pair) => authorization == Some(&format!("Basic {pair}")),
+        let is_client = match &sign_ons.secret {
+            Some(secret) => {
+                authorization.and_then(credentials) == Some(("web".to_owned(), secret.clone()))
+            }
             None => authorization.is_none() && named == Some("web"),
         };
         if !is_client {
@@ -390,6 +406,15 @@ pub fn without(claims: &Value, field: &str) -> Value {
     let mut claims = claims.clone();
     claims.as_object_mut().unwrap().remove(field);
     claims
+}
+
+/// The name and secret of a client. Both are form-encoded before they are joined (RFC 6749, 2.3.1).
+fn credentials(authorization: &str) -> Option<(String, String)> {
+    let pair = STANDARD.decode(authorization.strip_prefix("Basic ")?).ok()?;
+    let pair = String::from_utf8(pair).ok()?;
+    let (name, secret) = pair.split_once(':')?;
+    let decoded = |text: &str| parameters(format!("x={text}").as_bytes()).remove("x");
+    Some((decoded(name)?, decoded(secret)?))
 }
 
 /// The fields of a query or a form.

@@ -192,6 +192,9 @@ const ROWS: &[Row] = &[
     row("GET", "/admin/catalogue", "/admin/catalogue", KEEP),
     row("POST", "/admin/catalogue", "/admin/catalogue", KEEP),
     row("POST", "/admin/catalogue/restore", "/admin/catalogue/restore", KEEP_GOES_ON),
+    row("GET", "/admin/patterns", "/admin/patterns", KEEP),
+    // Nobody has chosen a figure by hand.
+    row("POST", "/admin/patterns", "/admin/patterns", [401, 403, 403, 403, 404, 404]),
     row("GET", "/admin/targets", "/admin/targets", KEEP),
     row("POST", "/admin/targets", "/admin/targets", KEEP_GOES_ON),
     row("GET", "/admin/keys", "/admin/keys", ADMIN),
@@ -243,6 +246,7 @@ fn page_form(path: &str, made: i64) -> Option<String> {
             format!("code=page.x{made}&name_vi=Trang&kind=flow&action=preview")
         }
         "/admin/catalogue/restore" => "version=1".to_owned(),
+        "/admin/patterns" => "submission=x&start=1&measure=a&phrase=b".to_owned(),
         "/admin/targets" => format!("measure=ioffice.documents.signed_rate&value=5&code=p{made}"),
         "/admin/keys" => "name=page&role=reader".to_owned(),
         _ => return None,

@@ -178,7 +178,7 @@ fn a_person_signs_in_at_the_single_sign_on_and_works_on_the_pages() {
     assert!(english.contains("Single sign-on") && english.contains("id=\"key\""), "{english}");
 
     let (cookie, place) = province.begin(&target);
-    for part in ["HttpOnly", "SameSite=Lax", "Path=/sign-in/oidc/callback;", "Max-Age=600"] {
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/sign-in/oidc;", "Max-Age=600"] {
         assert!(format!("{cookie};").contains(part), "{cookie}");
     }
     assert!(place.starts_with(&format!("{}/authorize?theme=a&", province.issuer.address)));
@@ -216,9 +216,8 @@ fn a_person_signs_in_at_the_single_sign_on_and_works_on_the_pages() {
     for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(strict.contains(part), "{strict}");
     }
-    assert!(
-        set.iter().any(|set| set.starts_with("egov_kpi_sign_in=;") && set.contains("Max-Age=0"))
-    );
+    let ended = format!("{}=;", cookie.split('=').next().unwrap());
+    assert!(set.iter().any(|set| set.starts_with(&ended) && set.contains("Max-Age=0")), "{set:?}");
 
     let session = session(&signed_in).unwrap();
     let entry = province.page(&target, &session);
@@ -258,9 +257,99 @@ fn cookies_are_secure_where_browsers_use_tls() {
         let reply =
             province.server.send("GET", &back, &[headers, &[("cookie", pair)]].concat(), None);
         let set = cookies(&reply);
-        let session = set.iter().find(|set| set.starts_with("egov_kpi_session=")).unwrap();
+        let session = set.iter().find(|set| set.contains("egov_kpi_session=")).unwrap();
         assert_eq!(session.contains("; Secure"), is_secure, "{headers:?}: {session}");
+        // A browser takes a cookie of this name from the host itself alone, and by TLS alone.
+        for cookie in [&cookie, session] {
+            assert_eq!(cookie.starts_with("__Host-"), is_secure, "{headers:?}: {cookie}");
+            assert!(!is_secure || format!("{cookie};").contains("; Path=/;"), "{cookie}");
+        }
+        let pair = session.split(';').next().unwrap();
+        let other = match pair.strip_prefix("__Host-") {
+            Some(plain) => plain.to_owned(),
+            None => format!("__Host-{pair}"),
+        };
+        for (pair, status) in [(pair, 200), (other.as_str(), 401)] {
+            let headers = [headers, &[("cookie", pair)]].concat();
+            let reply = province.server.send("GET", "/overview?unit=tv.dof", &headers, None);
+            assert_eq!(reply.status, status, "{headers:?}");
+        }
     }
+}
+
+#[test]
+fn two_tabs_of_a_browser_can_sign_in_at_once() {
+    let province = Province::new();
+    let pair = |cookie: &str| cookie.split(';').next().unwrap().to_owned();
+    let (first, first_place) = province.begin("/overview");
+    let (second, second_place) = province.begin("/ranking");
+    let both = format!("{}; {}", pair(&first), pair(&second));
+    for (place, target) in [(second_place, "/ranking"), (first_place, "/overview")] {
+        let back = province.sign_in_there(&place);
+        let headers = [("cookie", both.as_str()), HTML];
+        let reply = province.server.send("GET", &back, &headers, None);
+        assert!(session(&reply).is_some(), "{}", reply.text());
+        assert!(reply.text().contains(&format!("content=\"0;url={target}\"")));
+    }
+    // A browser keeps four; a further one replaces the oldest.
+    let mut kept: Vec<String> = Vec::new();
+    for n in 0..6 {
+        let cookies_before = kept.join("; ");
+        let headers = [("cookie", cookies_before.as_str())];
+        let reply = province.server.send("GET", "/sign-in/oidc?target=%2F", &headers, None);
+        let set = cookies(&reply);
+        let (own, ended) = set.split_last().unwrap();
+        assert_eq!(ended.len(), usize::from(n >= 4), "{set:?}");
+        if let Some(ended) = ended.first() {
+            let oldest = kept.remove(0);
+            let name = oldest.split('=').next().unwrap();
+            assert!(ended.starts_with(&format!("{name}=;")) && ended.contains("Max-Age=0"));
+        }
+        kept.push(pair(own));
+    }
+}
+
+#[test]
+fn an_issuer_that_does_not_name_itself_signs_in_and_another_one_is_not_believed() {
+    let province = Province::new();
+    province.issuer.sign_ons.lock().is_silent = true;
+    assert!(session(&province.sign_in("/overview")).is_some());
+    let (cookie, place) = province.begin("/overview");
+    let back = province.sign_in_there(&place);
+    let other = format!("{back}&iss=https%3A%2F%2Fevil.example");
+    refused(&province.come_back(&other, &cookie), 401, "mã do hệ thống khác cấp");
+}
+
+#[test]
+fn a_wrong_discovery_document_sends_no_browser_anywhere() {
+    for (name, value) in [
+        ("issuer", json!("https://evil.example")),
+        ("issuer", json!(null)),
+        ("jwks_uri", json!("ftp://127.0.0.1/keys")),
+        ("jwks_uri", json!(null)),
+        ("authorization_endpoint", json!("http://evil.example/authorize")),
+        ("authorization_endpoint", json!("javascript:alert(1)")),
+        ("authorization_endpoint", json!(null)),
+        ("authorization_endpoint", json!(7)),
+        ("token_endpoint", json!("http://evil.example/token")),
+        ("token_endpoint", json!(null)),
+    ] {
+        let province = Province::new();
+        province.issuer.sign_ons.lock().discovery = vec![(name, value.clone())];
+        let begun = province.server.send("GET", "/sign-in/oidc?target=%2F", &[HTML], None);
+        refused(&begun, 503, "hãy thử lại");
+        assert_eq!(cookies(&begun), Vec::<String>::new(), "{name}: {value}");
+        // As soon as it is right, people can sign in.
+        province.issuer.sign_ons.lock().discovery = Vec::new();
+        std::thread::sleep(SHORT);
+        assert!(session(&province.sign_in("/overview")).is_some(), "{name}: {value}");
+    }
+    // Without a safe address to sign out at, nobody is led there.
+    let province = Province::new();
+    let wrong = ("end_session_endpoint", json!("http://evil.example/end"));
+    province.issuer.sign_ons.lock().discovery = vec![wrong];
+    assert!(session(&province.sign_in("/overview")).is_some());
+    assert!(!province.page("/sign-in?signed_out=oidc", "").text().contains("evil"));
 }
 
 #[test]
@@ -269,6 +358,11 @@ fn a_confidential_client_proves_itself_with_its_secret() {
     assert!(session(&province.sign_in("/overview")).is_some());
     province.issuer.sign_ons.lock().secret = Some("another".to_owned());
     refused(&province.sign_in("/overview"), 401, "invalid_client");
+    // Secrets are form-encoded before they are sent.
+    for secret in [":+%", "a:b+c%2Bd", "%25&=x", "/?#[]@!$'()*,;~"] {
+        let province = Province::with("egov-kpi", Some(secret), &[]);
+        assert!(session(&province.sign_in("/overview")).is_some(), "{secret}");
+    }
 }
 
 #[test]
@@ -305,14 +399,18 @@ fn a_callback_signs_in_only_the_browser_that_has_begun() {
         // Another path to return to, with the same secret.
         let mut parts: Vec<String> =
             own.split(';').next().unwrap().split('.').map(ToOwned::to_owned).collect();
-        parts[2] = b64("/admin");
+        parts[3] = b64("/admin");
         parts.join(".")
     };
+    let name = own.split('=').next().unwrap();
+    let made_up = format!("{name}=a.b.c");
+    let exchanged = format!("{name}={}", other.split('=').nth(1).unwrap());
     for (what, path, cookie) in [
         ("without a cookie", back.clone(), ""),
         ("with the sign-in of another browser", back.clone(), other.as_str()),
         ("with a changed cookie", back.clone(), tampered.as_str()),
-        ("with a made up cookie", back.clone(), "egov_kpi_sign_in=a.b.c"),
+        ("with a made up cookie", back.clone(), made_up.as_str()),
+        ("with the content of another sign-in", back.clone(), exchanged.as_str()),
         ("without state", changed("state=", "stat="), &own),
         ("with another state", changed("state=", "state=x"), &own),
         ("with the state twice", format!("{back}&state=x"), &own),

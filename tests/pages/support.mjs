@@ -121,6 +121,26 @@ export async function serious(page) {
     .map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).slice(0, 3)}`);
 }
 
+// The structure of a page: titles, regions, heads of tables, fields, buttons; with their words in
+// the language of the page, but without figures, which change with the day.
+export async function outline(page) {
+  return page.evaluate(() => {
+    const wanted =
+      "h1, h2, nav, main, section, table, th[scope=col], form, label, select, button, a.button, svg.chart, " +
+      "input:not([type=hidden]), textarea, details, summary, dt";
+    const named = new Set(["H1", "H2", "TH", "BUTTON", "A", "SUMMARY", "DT"]);
+    const lines = [...document.querySelectorAll(wanted)].map((element) => {
+      const kind = element.tagName.toLowerCase();
+      const text = named.has(element.tagName) ? element.textContent : "";
+      const plain = text.replace(/[\d.,/]+/g, "0").replace(/\s+/g, " ").trim();
+      const name = element.getAttribute("name")?.replace(/[\d]+/g, "0") ?? "";
+      return [kind, name, plain].filter(Boolean).join(" ");
+    });
+    // Rows of a table have the same fields: one line for all of them.
+    return lines.filter((line, n) => line !== lines[n - 1]);
+  });
+}
+
 export async function shot(page, name) {
   if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png`, fullPage: true });
 }

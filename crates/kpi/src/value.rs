@@ -614,6 +614,20 @@ impl<'a> ValueSource<'a> {
         })
     }
 
+    /// How many of the leaves to which the figures of a program apply its value covers in a month,
+    /// and how many there are. `None` where the value is missing.
+    #[must_use]
+    pub fn leaf_counts(
+        &self,
+        program: &Program,
+        unit: UnitPosition,
+        month: Month,
+    ) -> Option<(usize, usize)> {
+        let prior = PriorMonths::of_month(month);
+        let covered = self.gather(program, unit, month, prior)?.covered.len();
+        Some((covered, self.applying_leaves(program, unit, month, prior).len()))
+    }
+
     /// The operands as contributions: those of the unit if they cover every leaf, otherwise those
     /// of the children at which all operands are available by the same rule
     /// (docs/specification.md#kpis).

@@ -314,6 +314,18 @@ impl Store {
         ask!(self, report, revision, code)
     }
 
+    /// Those of the `count` newest reports that contain a text in their stored part, the newest
+    /// first: their codes (the submission's identifier in lower case) and stored parts. `%` and `_`
+    /// in the text match anything.
+    pub fn newest_reports(
+        &self,
+        count: usize,
+        contained: &str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        ask_at_length!(self, newest_reports, count, contained)
+    }
+
     /// The newest version of each declaration of a kind in order of the codes, without removed
     /// ones, and the newest revision that wrote one of that kind (0 when no revision did).
     pub fn declarations_of(
@@ -346,6 +358,16 @@ impl Store {
     /// A draft of somebody. Not part of the ledger.
     pub fn draft(&self, holder: &str, code: &str) -> Result<Option<DraftRow>, StoreError> {
         ask!(self, draft, holder, code)
+    }
+
+    /// The drafts of somebody, the newest first: their codes, when they were saved, and the first
+    /// `length` characters of each. Not part of the ledger.
+    pub fn drafts_of(
+        &self,
+        holder: &str,
+        length: i32,
+    ) -> Result<Vec<(String, TimestampMicros, String)>, StoreError> {
+        ask!(self, drafts_of, holder, length)
     }
 
     /// Changes the tables of the web pages. Of one person the 20 newest drafts are kept.

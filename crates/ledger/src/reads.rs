@@ -8,7 +8,7 @@ use std::hash::Hash;
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 
 use super::super::chain;
 use super::super::error::MissingHash;
@@ -29,6 +29,11 @@ use super::super::schema::{
 };
 use super::super::verified::RevisionPart;
 use super::Db;
+
+diesel::define_sql_function! {
+    /// Some characters of a text; the first one has the place 1.
+    fn substr(text: Text, from: Integer, length: Integer) -> Text;
+}
 
 /// Lists up to this length are passed to the database. Longer ones are filtered here, which has no
 /// limit on parameters and is no slower, because that many units are a large part of the ledger
@@ -293,6 +298,30 @@ pub fn report(db: &mut Db, revision: RevisionNumber, code: &str) -> QueryResult<
     Ok(row.flatten())
 }
 
+/// Those of the `count` newest reports that contain a text in their stored part, the newest first:
+/// their codes and stored parts.
+pub fn newest_reports(
+    db: &mut Db,
+    count: i64,
+    contained: &str,
+) -> QueryResult<Vec<(String, String)>> {
+    let newest: Vec<RevisionNumber> = declarations::table
+        .filter(declarations::kind.eq(REPORT))
+        .order(declarations::revision.desc())
+        .limit(count)
+        .select(declarations::revision)
+        .load(db)?;
+    let Some(oldest) = newest.last().copied() else { return Ok(Vec::new()) };
+    let rows: Vec<(String, Option<String>)> = declarations::table
+        .filter(declarations::kind.eq(REPORT))
+        .filter(declarations::revision.ge(oldest))
+        .filter(declarations::document.like(format!("%{contained}%")))
+        .order((declarations::revision.desc(), declarations::code.asc()))
+        .select((declarations::code, declarations::document))
+        .load(db)?;
+    Ok(rows.into_iter().filter_map(|(code, document)| Some((code, document?))).collect())
+}
+
 /// The newest version of each declaration of a kind in order of the codes, without removed ones;
 /// and the newest revision that wrote one of that kind, 0 when no revision did. One query, so that
 /// both belong to the same point in time.
@@ -340,6 +369,20 @@ pub fn session(db: &mut Db, id: &str) -> QueryResult<Option<SessionRow>> {
 /// A draft of somebody.
 pub fn draft(db: &mut Db, holder: &str, code: &str) -> QueryResult<Option<DraftRow>> {
     drafts::table.find((holder, code)).select(DraftRow::as_select()).first(db).optional()
+}
+
+/// The drafts of somebody, the newest first: their codes, when they were saved, and the first
+/// `length` characters of each.
+pub fn drafts_of(
+    db: &mut Db,
+    holder: &str,
+    length: i32,
+) -> QueryResult<Vec<(String, TimestampMicros, String)>> {
+    drafts::table
+        .filter(drafts::holder.eq(holder))
+        .order(drafts::saved_at.desc())
+        .select((drafts::code, drafts::saved_at, substr(drafts::document, 1, length)))
+        .load(db)
 }
 
 /// Versions of declarations in a window of revisions, by revision, kind and code.

@@ -21,28 +21,60 @@ use crate::auth::oidc::{
     TokenRejection,
 };
 use crate::auth::sessions::SessionCookie;
+use crate::clock::TimestampMicros;
 
 /// The name of the cookie.
 const NAME: &str = "egov_kpi_session";
-/// The name of the cookie of a sign-in that has begun.
-const ATTEMPT: &str = "egov_kpi_sign_in";
+/// The beginning of the names of the cookies of sign-ins that have begun; the attempt follows.
+const ATTEMPT: &str = "egov_kpi_sign_in.";
+/// What the names of cookies begin with where browsers use TLS: a browser takes such a cookie from
+/// this host alone, not from a neighbour in the same domain, nor over an open connection.
+const HOST_PREFIX: &str = "__Host-";
+/// The path of the single sign-on, of the cookies of its attempts without TLS.
+const SIGN_ON: &str = "/sign-in/oidc";
+/// Most sign-ins that a browser has begun at once; a further one replaces the oldest.
+const MAX_ATTEMPTS: usize = 4;
 
 /// The session cookie of a request, if it has one.
 #[must_use]
-pub fn session_cookie(headers: &HeaderMap) -> Option<SessionCookie> {
-    SessionCookie::read(cookie_text(headers, NAME)?)
+pub fn session_cookie(headers: &HeaderMap, context: &ServiceContext) -> Option<SessionCookie> {
+    let wanted = name_of_cookie(is_secure(headers, context), NAME);
+    let mut found = cookies(headers).filter(|(name, _)| *name == wanted);
+    found.next().and_then(|(_, text)| SessionCookie::read(text))
 }
 
-/// The cookie of a sign-in that the browser has begun, if it has one.
+/// The cookie of the sign-in with this `state` that the browser has begun, if it has one.
 #[must_use]
-pub fn attempt_cookie(headers: &HeaderMap) -> Option<&str> {
-    cookie_text(headers, ATTEMPT)
+pub fn attempt_cookie<'h>(
+    headers: &'h HeaderMap,
+    context: &ServiceContext,
+    state: &str,
+) -> Option<&'h str> {
+    let of_attempt = format!("{ATTEMPT}{}", SignOnAttempt::name_of(state)?);
+    let wanted = name_of_cookie(is_secure(headers, context), &of_attempt);
+    cookies(headers).find(|(name, _)| *name == wanted).map(|(_, text)| text)
 }
 
-fn cookie_text<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h str> {
+/// The cookies of a request: names and values.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let texts = headers.get_all(COOKIE).filter_map(|value| value.to_str().ok());
-    let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim())
+    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim(), value.trim()))
+}
+
+fn name_of_cookie(is_secure: bool, name: &str) -> String {
+    if is_secure { format!("{HOST_PREFIX}{name}") } else { name.to_owned() }
+}
+
+/// Whether the browser has reached this service by TLS.
+fn is_secure(headers: &HeaderMap, context: &ServiceContext) -> bool {
+    let forwarded = headers.get("x-forwarded-proto");
+    let behind_tls = forwarded.is_some_and(|scheme| scheme.as_bytes() == b"https");
+    // Not every proxy that speaks TLS says so.
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let sign_on = context.access.sign_on.as_ref();
+    let is_public = host.zip(sign_on).is_some_and(|(host, sign_on)| sign_on.is_host_with_tls(host));
+    context.tls || behind_tls || is_public
 }
 
 /// The key of the session that a request belongs to. Sessions are only for pages and for reading:
@@ -58,7 +90,7 @@ pub(super) async fn key_of_session(
     if !matches!(need, RouteAccess::Reading(_) | RouteAccess::Page(_)) {
         return Ok(None);
     }
-    let Some(cookie) = session_cookie(headers) else { return Ok(None) };
+    let Some(cookie) = session_cookie(headers, context) else { return Ok(None) };
     // The cookie is `SameSite=Strict`: a link of another site opens a page without it.
     if *request.method() != Method::GET && is_cross_site(headers) {
         return Err(AccessRefusal::forbidden(
@@ -224,56 +256,79 @@ pub fn started_cookie(
     context: &ServiceContext,
     cookie: &SessionCookie,
 ) -> Cookie<'static> {
-    made(request, context, (NAME, "/"), cookie.text(), SameSite::Strict)
+    let is_secure = is_secure(request.headers(), context);
+    let name = name_of_cookie(is_secure, NAME);
+    made((name, "/"), cookie.text(), SameSite::Strict, is_secure)
 }
 
 /// The cookie that ends a session in a browser.
 #[must_use]
 pub fn ended_cookie(request: &HttpRequest, context: &ServiceContext) -> Cookie<'static> {
-    let mut cookie = made(request, context, (NAME, "/"), String::new(), SameSite::Strict);
-    cookie.set_max_age(CookieDuration::ZERO);
-    cookie
+    let is_secure = is_secure(request.headers(), context);
+    ended((name_of_cookie(is_secure, NAME), "/"), SameSite::Strict, is_secure)
 }
 
-/// The cookie of a sign-in that begins. The page of the issuer leads back to this service, so that
-/// it cannot be `SameSite=Strict`.
+/// The cookies of a sign-in that begins: its own, and the ends of the oldest ones where the browser
+/// has too many, such as one for each of its tabs. The page of the issuer leads back to this
+/// service, so that they cannot be `SameSite=Strict`.
 #[must_use]
-pub fn attempt_started_cookie(
+pub fn attempt_started_cookies(
     request: &HttpRequest,
     context: &ServiceContext,
     attempt: &SignOnAttempt,
-) -> Cookie<'static> {
-    let (place, text) = ((ATTEMPT, CALLBACK), attempt.cookie());
-    let mut cookie = made(request, context, place, text, SameSite::Lax);
-    cookie.set_max_age(CookieDuration::try_from(MAX_AGE).unwrap_or(CookieDuration::ZERO));
-    cookie
+) -> Vec<Cookie<'static>> {
+    let is_secure = is_secure(request.headers(), context);
+    let prefix = name_of_cookie(is_secure, ATTEMPT);
+    let mut begun: Vec<(TimestampMicros, &str)> = cookies(request.headers())
+        .filter(|(name, _)| name.starts_with(&prefix))
+        .map(|(name, text)| (SignOnAttempt::begun_at(text).unwrap_or_default(), name))
+        .collect();
+    begun.sort_unstable();
+    let too_many = begun.len().saturating_sub(MAX_ATTEMPTS - 1);
+    let path = attempt_path(is_secure);
+    let ends = begun.into_iter().take(too_many);
+    let mut found: Vec<Cookie<'static>> =
+        ends.map(|(_, name)| ended((name.to_owned(), path), SameSite::Lax, is_secure)).collect();
+    let name = format!("{prefix}{}", attempt.name());
+    let mut own = made((name, path), attempt.cookie(), SameSite::Lax, is_secure);
+    own.set_max_age(CookieDuration::try_from(MAX_AGE).unwrap_or(CookieDuration::ZERO));
+    found.push(own);
+    found
 }
 
 /// The cookie that ends a sign-in that had begun.
 #[must_use]
-pub fn attempt_ended_cookie(request: &HttpRequest, context: &ServiceContext) -> Cookie<'static> {
-    let mut cookie = made(request, context, (ATTEMPT, CALLBACK), String::new(), SameSite::Lax);
+pub fn attempt_ended_cookie(
+    request: &HttpRequest,
+    context: &ServiceContext,
+    attempt: &SignOnAttempt,
+) -> Cookie<'static> {
+    let is_secure = is_secure(request.headers(), context);
+    let name = name_of_cookie(is_secure, &format!("{ATTEMPT}{}", attempt.name()));
+    ended((name, attempt_path(is_secure)), SameSite::Lax, is_secure)
+}
+
+/// A cookie of a host (`__Host-`) has no other path than `/`.
+fn attempt_path(is_secure: bool) -> &'static str {
+    if is_secure { "/" } else { SIGN_ON }
+}
+
+fn ended(place: (String, &'static str), same_site: SameSite, is_secure: bool) -> Cookie<'static> {
+    let mut cookie = made(place, String::new(), same_site, is_secure);
     cookie.set_max_age(CookieDuration::ZERO);
     cookie
 }
 
 fn made(
-    request: &HttpRequest,
-    context: &ServiceContext,
-    (name, path): (&'static str, &'static str),
+    (name, path): (String, &'static str),
     value: String,
     same_site: SameSite,
+    is_secure: bool,
 ) -> Cookie<'static> {
-    let forwarded = request.headers().get("x-forwarded-proto");
-    let behind_tls = forwarded.is_some_and(|scheme| scheme.as_bytes() == b"https");
-    // Not every proxy that speaks TLS says so.
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let sign_on = context.access.sign_on.as_ref();
-    let is_public = host.zip(sign_on).is_some_and(|(host, sign_on)| sign_on.is_host_with_tls(host));
     Cookie::build(name, value)
         .path(path)
         .http_only(true)
         .same_site(same_site)
-        .secure(context.tls || behind_tls || is_public)
+        .secure(is_secure)
         .finish()
 }

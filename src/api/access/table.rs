@@ -154,6 +154,8 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/admin/catalogue", STEWARD_PAGE),
     ("POST", "/admin/catalogue", STEWARD_PAGE),
     ("POST", "/admin/catalogue/restore", STEWARD_PAGE),
+    ("GET", "/admin/patterns", STEWARD_PAGE),
+    ("POST", "/admin/patterns", STEWARD_PAGE),
     ("GET", "/admin/targets", STEWARD_PAGE),
     ("POST", "/admin/targets", STEWARD_PAGE),
     ("GET", "/admin/keys", RouteAccess::Page(Role::Admin)),

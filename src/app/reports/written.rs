@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use crate::app::read::findings::FindingView;
+use crate::app::read::scorecard::ScorecardQuery;
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
+use crate::app::words::short_month;
 use crate::error::Error;
+use kpi::catalogue::{Direction, Kpi};
 use kpi::change::{MeasureSeries, PeriodPoint, UnavailableReason};
 use kpi::fault::quoted;
 use kpi::measure::{Measure, Members};
-use kpi::number::Decimal64;
+use kpi::number::{Decimal64, Rounded};
 use kpi::number_format::{format_vietnamese, rounded_to};
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
@@ -24,6 +27,8 @@ const RATE_DECIMALS: u32 = 2;
 pub const MAX_UNITS_NAMED: usize = 200;
 /// Most figures in the annex.
 pub const MAX_ANNEX: usize = 2_000;
+/// Most charts in the annex.
+pub const MAX_CHARTS: usize = 6;
 /// Most contradictions in the annex.
 pub const MAX_FINDINGS: usize = 500;
 
@@ -42,13 +47,53 @@ pub struct GeneratedReport {
     pub header: Vec<String>,
     /// The rows of the annex.
     pub rows: Vec<Vec<String>>,
+    /// The trends of the kpis that have a better side, those with a target first.
+    pub charts: Vec<ReportChart>,
     /// The contradictions: unit, indicator, sentence.
     pub findings: Vec<[String; 3]>,
     /// Number of figures and contradictions that are left out because there are too many.
     pub left_out: usize,
 }
 
+/// The trend of a kpi, up to the month of the report.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ReportChart {
+    /// The name of the kpi.
+    pub name: String,
+    /// The months, such as `10/2021`.
+    pub months: Vec<String>,
+    /// Their values.
+    pub values: Vec<Option<f64>>,
+    /// The target.
+    pub target: Option<f64>,
+}
+
 impl Snapshot {
+    /// The trends of a report.
+    fn report_charts(&self, code: &str, month: Month) -> Result<Vec<ReportChart>, Error> {
+        let period = Period::containing(Step::Month, month);
+        let fields = ScorecardQuery::fields();
+        let query = ScorecardQuery { unit: code.to_owned(), period, of_today: false, fields };
+        let catalogue = &self.state().catalogue;
+        let mut rows = self.scorecard(&query)?.rows;
+        rows.retain(|row| {
+            let kpi = catalogue.kpi(&row.measure);
+            row.direction != Direction::Neutral
+                && row.point.value.is_some()
+                && !kpi.is_some_and(Kpi::is_share_of_members)
+        });
+        rows.sort_by_key(|row| row.target.is_none());
+        rows.truncate(MAX_CHARTS);
+        let short = |period: &str| period.parse().map(short_month).unwrap_or_default();
+        let charts = rows.into_iter().map(|row| ReportChart {
+            name: row.name.vi.clone(),
+            months: row.history.iter().map(|past| short(&past.period)).collect(),
+            values: row.history.iter().map(|past| past.value.map(Rounded::get)).collect(),
+            target: row.target.map(Decimal64::to_f64),
+        });
+        Ok(charts.collect())
+    }
+
     /// Writes the report of a unit for a month.
     ///
     /// # Errors
@@ -120,6 +165,7 @@ impl Snapshot {
             sections,
             header,
             rows,
+            charts: self.report_charts(code, month)?,
             findings,
             left_out,
         })

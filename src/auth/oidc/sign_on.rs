@@ -1,7 +1,7 @@
 //! Signing in at the issuer with a browser: the authorization code flow with PKCE (OpenID Connect
 //! Core 3.1, RFC 7636, RFC 9207).
 //!
-//! The browser keeps its attempt in a cookie of 256 random bits. `state`, `nonce` and the verifier
+//! The browser keeps each attempt in a cookie of 256 random bits. `state`, `nonce` and the verifier
 //! of PKCE are derived from it, so that the service keeps nothing, only the browser that has begun
 //! can be signed in, and nobody else has the verifier of its code.
 
@@ -33,6 +33,8 @@ pub const MAX_AGE: Duration = Duration::from_secs(600);
 const MAX_EXCHANGES: usize = 8;
 /// Longest path, in bytes, to which a browser returns: a cookie has at most 4,096.
 const MAX_TARGET: usize = 1_000;
+/// Characters of `state` in the name of the cookie of an attempt.
+const NAME_LENGTH: usize = 16;
 /// Most characters that are shown of an error code of the issuer.
 const MAX_ERROR: usize = 60;
 /// The path to which the issuer sends browsers back.
@@ -131,6 +133,27 @@ impl SignOnAttempt {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let begun_at = self.begun_at.get().to_be_bytes();
         [encode(&self.secret), encode(&begun_at), encode(self.target.as_bytes())].join(".")
+    }
+
+    /// The name of the attempt, which the name of its cookie contains: a browser may have begun
+    /// several, one in each of its tabs.
+    #[must_use]
+    pub fn name(&self) -> String {
+        Self::name_of(&self.derived("state")).unwrap_or_default().to_owned()
+    }
+
+    /// The name of the attempt with a `state`; none for a text that is no state.
+    #[must_use]
+    pub fn name_of(state: &str) -> Option<&str> {
+        let is_plain = state.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        state.get(..NAME_LENGTH).filter(|_| is_plain)
+    }
+
+    /// When the attempt of a cookie was begun, according to it.
+    #[must_use]
+    pub fn begun_at(cookie: &str) -> Option<TimestampMicros> {
+        let bytes = URL_SAFE_NO_PAD.decode(cookie.split('.').nth(1)?).ok()?;
+        Some(TimestampMicros::new(i64::from_be_bytes(bytes.try_into().ok()?)))
     }
 
     /// Where the browser continues.

@@ -1,5 +1,7 @@
 //! The catalogue: adding an indicator, what differs from the shipped one, versions.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data};
 use maud::{Markup, html};
@@ -8,19 +10,28 @@ use super::{back, mendable, outcome};
 use crate::api::access::identity;
 use crate::api::{API, HandlerResult, Problem, ServiceContext};
 use crate::app::RevisionNumber;
+use crate::app::read::tried::TriedValue;
 use crate::app::write::catalogue::{NewCatalogue, difference, shipped};
 use crate::auth::role::Role;
 use crate::error::Error;
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
-use crate::web::parts::notice;
+use crate::web::parts::{notice, unit_name};
 use crate::web::request::{FormFields, PageRequest};
-use kpi::catalogue::{CatalogueDocument, IndicatorDocument};
+use kpi::catalogue::{Catalogue, CatalogueDocument, Direction, IndicatorDocument, KpiDocument};
+use kpi::fault::quoted;
+use kpi::measure::{Measure, Members};
+use kpi::number::Rounded;
+use kpi::period::Month;
 use kpi::unit::LocalizedName;
 
 /// Most differences that are listed.
 const MAX_LINES: usize = 200;
 /// Most versions that are listed.
 const MAX_VERSIONS: usize = 50;
+/// Most units, or numbers of reports, of a preview.
+const MAX_TRIED: usize = 50;
+/// Which values of a kpi are better.
+const DIRECTIONS: [Direction; 3] = [Direction::Higher, Direction::Lower, Direction::Neutral];
 
 /// The page.
 ///
@@ -36,11 +47,22 @@ pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> Handler
 #[derive(Default)]
 struct GivenIndicator<'g> {
     fields: FormFields,
-    preview: Vec<String>,
+    preview: Option<CataloguePreview>,
     trouble: Option<&'g Problem>,
 }
 
-/// Adds an indicator: first a preview of what would change, then the change.
+/// What an addition would change, and what it would give from the figures of the newest month.
+struct CataloguePreview {
+    differences: Vec<String>,
+    month: Month,
+    unit_of_measure: String,
+    is_kpi: bool,
+    values: Vec<TriedValue>,
+    /// The numbers in the reports of the month that would be its figures: unit, number, sentence.
+    in_reports: Vec<(String, String, String)>,
+}
+
+/// Adds an indicator or a kpi: first a preview of what would change, then the change.
 ///
 /// # Errors
 /// Those of the form and of the store.
@@ -51,28 +73,84 @@ pub async fn post(
 ) -> HandlerResult {
     let fields = FormFields::read(&request, &body)?;
     let asked = PageRequest::of(&request, &context).await?;
-    let document = with_indicator(&asked.state().catalogue.document, &fields);
-    let preview = difference(&asked.state().catalogue.document, &document);
+    let standing = &asked.state().catalogue.document;
     let sure = fields.text("action") == Some("record");
-    let new =
-        NewCatalogue { document, made_from: Some(asked.state().catalogue_version), dry_run: !sure };
-    let done = context.app()?.put_catalogue(new, identity(&request)?, None).await;
-    match mendable(done)? {
+    let done = match with_measure(standing, &fields) {
+        Ok(document) => {
+            let made_from = Some(version_seen(&asked, &fields));
+            let new = NewCatalogue { document, made_from, dry_run: !sure };
+            context.app()?.put_catalogue(new, identity(&request)?, None).await
+        }
+        Err(error) => Err(error),
+    };
+    let given = match mendable(done)? {
         Ok(given) if sure => {
             let revision = given.answer.revision;
-            Ok(see_other(&format!("/admin/catalogue?done=1&min_revision={revision}")))
+            return Ok(see_other(&format!("/admin/catalogue?done=1&min_revision={revision}")));
         }
-        Ok(_checked) => {
-            let page =
-                page(&context, &asked, GivenIndicator { fields, preview, trouble: None }).await?;
-            Ok(private(&asked, &page))
-        }
-        Err(problem) => {
-            let given = GivenIndicator { fields, preview: Vec::new(), trouble: Some(&problem) };
-            let page = page(&context, &asked, given).await?;
-            Ok(private(&asked, &page))
-        }
-    }
+        Ok(checked) => preview(&context, &asked, &fields, checked.answer.document).await,
+        Err(problem) => Err(problem),
+    };
+    let (preview, problem) = match given {
+        Ok(preview) => (Some(preview), None),
+        Err(problem) if super::is_mendable(&problem) => (None, Some(problem)),
+        Err(problem) => return Err(problem),
+    };
+    let given = GivenIndicator { fields, preview, trouble: problem.as_ref() };
+    let page = page(&context, &asked, given).await?;
+    Ok(private(&asked, &page))
+}
+
+/// The version of the catalogue that the page showed on which a form was filled in.
+pub fn version_seen(asked: &PageRequest, fields: &FormFields) -> i64 {
+    let seen = fields.text("made_from").and_then(|text| text.parse().ok());
+    seen.unwrap_or(asked.state().catalogue_version)
+}
+
+/// The hidden field with the version that a page shows.
+pub fn version_field(asked: &PageRequest) -> Markup {
+    html! { input type="hidden" name="made_from" value=(asked.state().catalogue_version); }
+}
+
+async fn preview(
+    context: &Data<ServiceContext>,
+    asked: &PageRequest,
+    fields: &FormFields,
+    document: CatalogueDocument,
+) -> Result<CataloguePreview, Problem> {
+    let unit = asked.state().units.code(asked.unit()?).to_owned();
+    let month = asked.month_of(&unit)?;
+    let code = fields.text("code").unwrap_or_default().to_owned();
+    let measure = Measure { code, members: Members::none() };
+    let (app, snapshot, is_kpi) =
+        (context.app()?.clone(), asked.snapshot.clone(), fields.text("formula").is_some());
+    let preview = context
+        .compute(move || {
+            let differences = difference(&snapshot.state().catalogue.document, &document);
+            let catalogue = Arc::new(Catalogue::new(document).map_err(Error::Invalid)?);
+            let of = (unit.as_str(), month);
+            let values = snapshot.tried_values(&catalogue, &measure, of, MAX_TRIED)?;
+            let mut in_reports = Vec::new();
+            if !is_kpi {
+                for report in app.read_again(&snapshot, &catalogue, month, None)? {
+                    let found = report.figures.into_iter();
+                    let found = found.filter(|figure| figure.indicator == measure.code);
+                    in_reports
+                        .extend(found.map(|figure| (figure.unit, figure.printed, figure.sentence)));
+                }
+            }
+            let unit_of_measure = catalogue.unit_of_measure(&measure.code).to_owned();
+            Ok::<_, Error>(CataloguePreview {
+                differences,
+                month,
+                unit_of_measure,
+                is_kpi,
+                values,
+                in_reports,
+            })
+        })
+        .await?;
+    Ok(preview)
 }
 
 /// Restores an earlier version.
@@ -97,7 +175,9 @@ pub async fn restore(
             CatalogueDocument::from_value(value).map_err(Error::Invalid)
         })
         .await?;
-    let new = NewCatalogue { document, made_from: None, dry_run: false };
+    // Of a version that was recorded meanwhile the person has not seen what would be undone.
+    let made_from = Some(version_seen(&asked, &fields));
+    let new = NewCatalogue { document, made_from, dry_run: false };
     let done = context.app()?.put_catalogue(new, identity(&request)?, None).await;
     match mendable(done)? {
         Ok(given) => {
@@ -105,28 +185,60 @@ pub async fn restore(
             Ok(see_other(&format!("/admin/catalogue?done=1&min_revision={revision}")))
         }
         Err(problem) => {
-            let given = GivenIndicator { fields, preview: Vec::new(), trouble: Some(&problem) };
+            let trouble = Some(&problem);
+            let given = GivenIndicator { trouble, ..GivenIndicator::default() };
             let page = page(&context, &asked, given).await?;
             Ok(private(&asked, &page))
         }
     }
 }
 
-/// The catalogue with the indicator of a form, at the end of its system.
-fn with_indicator(catalogue: &CatalogueDocument, fields: &FormFields) -> CatalogueDocument {
+/// The catalogue with the indicator or kpi of a form, at the end of its system.
+///
+/// # Errors
+/// [`Error::Invalid`] for a code that the catalogue has already.
+fn with_measure(
+    catalogue: &CatalogueDocument,
+    fields: &FormFields,
+) -> Result<CatalogueDocument, Error> {
     let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
-    let lines = |name: &str| -> Vec<String> {
-        let text = fields.text(name).unwrap_or_default();
-        text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
-    };
+    let labels = text("labels");
+    let labels = labels.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+    let (code, labels) = (text("code"), labels.collect());
+    let name = LocalizedName { vi: text("name_vi"), en: text("name_en") };
+    let system = fields.text("system").map(str::to_owned);
+    let unit_of_measure = fields.text("unit_of_measure").unwrap_or("count").to_owned();
+    let is_known = catalogue.indicators.iter().any(|known| known.code == code)
+        || catalogue.kpis.iter().any(|known| known.code == code);
+    if is_known {
+        let detail = format!("the catalogue already has the code {}", quoted(&code));
+        return Err(Error::fault("/code", "known", detail));
+    }
+    let mut document = catalogue.clone();
+    if let Some(formula) = fields.text("formula") {
+        let kpi = KpiDocument {
+            code,
+            name,
+            labels,
+            formula: formula.to_owned(),
+            unit_of_measure,
+            direction: fields.text("direction").unwrap_or("neutral").to_owned(),
+            system,
+            score: None,
+            note: None,
+        };
+        let last = document.kpis.iter().rposition(|known| known.system == kpi.system);
+        document.kpis.insert(last.map_or(document.kpis.len(), |last| last + 1), kpi);
+        return Ok(document);
+    }
     let indicator = IndicatorDocument {
-        code: text("code"),
-        name: LocalizedName { vi: text("name_vi"), en: text("name_en") },
-        labels: lines("labels"),
+        code,
+        name,
+        labels,
         kind: text("kind"),
-        unit_of_measure: fields.text("unit_of_measure").unwrap_or("count").to_owned(),
+        unit_of_measure,
         decimals: fields.text("decimals").and_then(|text| text.parse().ok()).unwrap_or(0),
-        system: fields.text("system").map(str::to_owned),
+        system,
         headline: fields.is_ticked("headline"),
         may_be_negative: false,
         dimensions: Vec::new(),
@@ -134,15 +246,9 @@ fn with_indicator(catalogue: &CatalogueDocument, fields: &FormFields) -> Catalog
         movement: None,
         note: None,
     };
-    let mut document = catalogue.clone();
-    document.indicators.retain(|known| known.code != indicator.code);
-    let place = document
-        .indicators
-        .iter()
-        .rposition(|known| known.system == indicator.system)
-        .map_or(document.indicators.len(), |last| last + 1);
-    document.indicators.insert(place, indicator);
-    document
+    let last = document.indicators.iter().rposition(|known| known.system == indicator.system);
+    document.indicators.insert(last.map_or(document.indicators.len(), |last| last + 1), indicator);
+    Ok(document)
 }
 
 async fn page(
@@ -211,11 +317,13 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
     html! {
         form.card.block method="post" action="/admin/catalogue" {
             (token_field(asked))
-            h2 { (language.say("Thêm chỉ tiêu", "Add an indicator")) }
-            @if !given.preview.is_empty() {
+            h2 { (language.say("Thêm chỉ tiêu, chỉ số", "Add an indicator or a kpi")) }
+            (version_field(asked))
+            @if let Some(preview) = &given.preview {
                 (notice("good", &html! {
                     p { (language.say("Sẽ thay đổi:", "Would change:")) }
-                    (lines(&given.preview))
+                    (lines(&preview.differences))
+                    (tried(asked, preview))
                     button.main name="action" value="record" {
                         (language.say("Ghi vào danh mục", "Record"))
                     }
@@ -280,6 +388,22 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
                         value=(given.fields.text("decimals").unwrap_or("0"));
                 }
                 label {
+                    (language.say("Công thức, nếu là chỉ số tự tính ", "Formula, of a kpi "))
+                    input type="text" name="formula" value=(value("formula")) list="operands"
+                        placeholder="igate.dossiers.resolved / igate.dossiers.received";
+                }
+                label {
+                    (language.say("Chiều tốt của chỉ số tự tính ", "Better values of a kpi "))
+                    select name="direction" {
+                        @for direction in DIRECTIONS {
+                            @let code = direction.name();
+                            option value=(code) selected[value("direction") == code] {
+                                (language.direction(direction))
+                            }
+                        }
+                    }
+                }
+                label {
                     input type="checkbox" name="headline" value="1"
                         checked[given.fields.is_ticked("headline")];
                     " " (language.say("hiện ở trang tổng quan", "on the overview"))
@@ -292,7 +416,85 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
                 ))
             }
             textarea #labels name="labels" rows="3" { (value("labels")) }
+            datalist #operands {
+                @for indicator in &document.indicators {
+                    option value=(indicator.code) { (language.name(&indicator.name)) }
+                }
+            }
             button name="action" value="preview" { (language.say("Xem trước", "Preview")) }
+        }
+    }
+}
+
+/// What the addition gives from the figures of the newest month.
+fn tried(asked: &PageRequest, preview: &CataloguePreview) -> Markup {
+    let (language, state) = (asked.language, asked.state());
+    let written = |value: Option<Rounded>| {
+        value.map(|value| language.quantity(value.get(), &preview.unit_of_measure))
+    };
+    let month = language.month(preview.month).to_lowercase();
+    html! {
+        @if preview.is_kpi {
+            p {
+                (language.say("Tính thử trên số liệu ", "From the figures of ")) (month) ":"
+            }
+            div.scroll tabindex="0" {
+                table.figures #tried {
+                    thead {
+                        tr {
+                            th scope="col" { (language.say("Đơn vị", "Unit")) }
+                            th.number scope="col" {
+                                (language.month(preview.month.plus(-1)))
+                            }
+                            th.number scope="col" { (language.month(preview.month)) }
+                        }
+                    }
+                    tbody {
+                        @for one in &preview.values {
+                            tr {
+                                th scope="row" { (unit_name(state, &one.unit, language)) }
+                                td.number {
+                                    (written(one.previous).unwrap_or_else(|| "–".to_owned()))
+                                }
+                                td.number {
+                                    @if let Some(value) = written(one.value) { (value) }
+                                    @else {
+                                        span.reason { (language.value_reason(one.value_reason)) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        } @else if preview.in_reports.is_empty() {
+            p #tried {
+                (language.say(
+                    format!(
+                        "Thử trên các báo cáo {month}: chưa số nào thuộc chỉ tiêu này; số liệu \
+                         sẽ do đơn vị nhập.",
+                    ),
+                    format!(
+                        "In the reports of {month} no number belongs to this indicator; units \
+                         will enter its figures.",
+                    ),
+                ))
+            }
+        } @else {
+            p {
+                (language.say(
+                    format!("Thử trên các báo cáo {month}, các số sau thuộc chỉ tiêu này:"),
+                    format!("In the reports of {month} these numbers belong to this indicator:"),
+                ))
+            }
+            ul #tried {
+                @for (unit, printed, sentence) in preview.in_reports.iter().take(MAX_TRIED) {
+                    li {
+                        (unit_name(state, unit, language)) ": " strong { (printed) } " "
+                        q.hint { (sentence) }
+                    }
+                }
+            }
         }
     }
 }
@@ -351,6 +553,7 @@ fn history(asked: &PageRequest, versions: &[(i64, RevisionNumber)]) -> Markup {
                                         && asked.may(Role::Steward) {
                                         form method="post" action="/admin/catalogue/restore" {
                                             (token_field(asked))
+                                            (version_field(asked))
                                             button.link name="version" value=(version) {
                                                 (language.say("Khôi phục", "Restore"))
                                             }

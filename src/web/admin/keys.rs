@@ -26,7 +26,7 @@ const ENDS_SOON: i64 = 30;
 /// Those of the store.
 pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
-    let page = page(&context, &asked, None, None).await?;
+    let page = page(&context, &asked, Ok(None), &FormFields::default()).await?;
     Ok(private(&asked, &page))
 }
 
@@ -42,10 +42,10 @@ pub async fn post(
     let fields = FormFields::read(&request, &body)?;
     let asked = PageRequest::of(&request, &context).await?;
     let done = change(&context, &fields, &asked).await;
-    let page = match mendable(done)? {
-        Ok(issued) => page(&context, &asked, issued.as_ref(), None).await?,
-        Err(problem) => page(&context, &asked, None, Some(&problem)).await?,
-    };
+    let done = mendable(done)?;
+    // What was typed stays until it is accepted.
+    let typed = if done.is_ok() { FormFields::default() } else { fields };
+    let page = page(&context, &asked, done.as_ref().map(Option::as_ref), &typed).await?;
     Ok(private(&asked, &page))
 }
 
@@ -80,8 +80,8 @@ async fn change(
 async fn page(
     context: &Data<ServiceContext>,
     asked: &PageRequest,
-    issued: Option<&IssuedKey>,
-    trouble: Option<&Problem>,
+    done: Result<Option<&IssuedKey>, &Problem>,
+    typed: &FormFields,
 ) -> Result<WebPage, Problem> {
     let language = asked.language;
     let app = context.app()?.clone();
@@ -90,8 +90,8 @@ async fn page(
     let body = html! {
         (back(asked))
         h1 { (title) }
-        (outcome(asked, trouble))
-        @if let Some(issued) = issued {
+        (outcome(asked, done.err()))
+        @if let Ok(Some(issued)) = done {
             (notice("good", &html! {
                 p {
                     (language.say(
@@ -102,7 +102,7 @@ async fn page(
                 p { code.secret #secret { (issued.key) } }
             }))
         }
-        (form(asked))
+        (form(asked, typed))
         (list(asked, &keys))
     };
     Ok(WebPage::plain(title, PageSection::Admin, body))
@@ -117,8 +117,9 @@ fn role_name(language: PageLanguage, role: Role) -> &'static str {
     }
 }
 
-fn form(asked: &PageRequest) -> Markup {
+fn form(asked: &PageRequest, typed: &FormFields) -> Markup {
     let (language, state) = (asked.language, asked.state());
+    let value = |name: &str| typed.text(name).unwrap_or_default().to_owned();
     html! {
         form.card.block method="post" action="/admin/keys" {
             (token_field(asked))
@@ -129,20 +130,27 @@ fn form(asked: &PageRequest) -> Markup {
                         "Tên người dùng ",
                         "Name of the holder ",
                     ))
-                    input type="text" name="name" required maxlength="100";
+                    input type="text" name="name" required maxlength="100" value=(value("name"));
                 }
                 label {
                     (language.say("Vai trò ", "Role "))
                     select name="role" {
-                        @for role in ROLES { option value=(role) { (role_name(language, role)) } }
+                        @for role in ROLES {
+                            option value=(role) selected[value("role") == role.to_string()] {
+                                (role_name(language, role))
+                            }
+                        }
                     }
                 }
                 label {
                     (language.say("Đơn vị ", "Unit "))
-                    input type="text" name="unit" list="all-units"
+                    input type="text" name="unit" list="all-units" value=(value("unit"))
                         placeholder=(language.say("chỉ với vai trò báo cáo", "reporters only"));
                 }
-                label { (language.say("Hết hạn ", "Expires ")) input type="date" name="expires"; }
+                label {
+                    (language.say("Hết hạn ", "Expires "))
+                    input type="date" name="expires" value=(value("expires"));
+                }
             }
             datalist #all-units {
                 @for position in state.units.all().iter().take(1_000) {

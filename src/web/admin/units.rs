@@ -1,6 +1,6 @@
 //! Units: the list, a table in and out, adding one, and merging some.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use actix_web::HttpRequest;
 use actix_web::web::{Bytes, Data, Payload};
@@ -14,10 +14,12 @@ use crate::auth::role::Role;
 use crate::error::Error;
 use crate::intake::sheet_csv::first_sheet;
 use crate::intake::unit_table;
+use crate::web::entry::number::{FieldKind, needed};
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
 use crate::web::parts::unit_name;
 use crate::web::request::{FormFields, PageRequest, check_token};
 use kpi::fault::{Fault, quoted};
+use kpi::number::Decimal64;
 use kpi::unit::{LocalizedName, UnitDocument, UnitKind, UnitRange};
 
 /// The kinds of units, as forms offer them.
@@ -37,7 +39,7 @@ const MAX_LISTED: usize = 500;
 /// Those of [`PageRequest::of`].
 pub async fn get(request: HttpRequest, context: Data<ServiceContext>) -> HandlerResult {
     let asked = PageRequest::of(&request, &context).await?;
-    Ok(private(&asked, &page(&asked, None)))
+    Ok(private(&asked, &page(&asked, &FormFields::default(), None)))
 }
 
 /// Takes units from a table (CSV, Excel) or JSON.
@@ -60,7 +62,7 @@ pub async fn post(
         units_of_file(&name, &file.bytes)
     });
     let read = read.await?;
-    change(&request, &context, &asked, read).await
+    change(&request, &context, (&asked, &FormFields::default()), read).await
 }
 
 fn units_of_file(name: &str, bytes: &[u8]) -> Result<Vec<UnitDocument>, Error> {
@@ -81,7 +83,7 @@ fn units_of_file(name: &str, bytes: &[u8]) -> Result<Vec<UnitDocument>, Error> {
 async fn change(
     request: &HttpRequest,
     context: &Data<ServiceContext>,
-    asked: &PageRequest,
+    (asked, typed): (&PageRequest, &FormFields),
     units: Result<Vec<UnitDocument>, Error>,
 ) -> HandlerResult {
     let by = crate::api::access::identity(request)?;
@@ -94,7 +96,7 @@ async fn change(
             let revision = given.answer.revision;
             Ok(see_other(&format!("/admin/units?done=1&min_revision={revision}")))
         }
-        Err(problem) => Ok(private(asked, &page(asked, Some(&problem)))),
+        Err(problem) => Ok(private(asked, &page(asked, typed, Some(&problem)))),
     }
 }
 
@@ -110,7 +112,7 @@ pub async fn merge(
     let fields = FormFields::read(&request, &body)?;
     let asked = PageRequest::of(&request, &context).await?;
     let units = merged(&asked, &fields);
-    change(&request, &context, &asked, units).await
+    change(&request, &context, (&asked, &fields), units).await
 }
 
 /// The units that a form describes: the new one, and its predecessors with their ends.
@@ -127,6 +129,7 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
         let detail = format!("there already is a unit with the code {}", quoted(&code));
         return Err(Error::fault("/code", "known", detail));
     }
+    let (successors, shares) = successors(asked, fields, &code)?;
     let mut units = Vec::new();
     for predecessor in fields.texts("merged") {
         let unit = state.find_unit(predecessor)?;
@@ -136,7 +139,8 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
         };
         units.push(UnitDocument {
             valid_to: Some(end),
-            successors: vec![code.clone()],
+            successors: successors.clone(),
+            shares: shares.clone(),
             ..unit.document.clone()
         });
     }
@@ -155,7 +159,38 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
     Ok(units)
 }
 
-fn page(asked: &PageRequest, trouble: Option<&Problem>) -> WebPage {
+/// What continues the merged units: the new one; where only a share of them goes into it, also the
+/// unit that takes the rest.
+fn successors(
+    asked: &PageRequest,
+    fields: &FormFields,
+    code: &str,
+) -> Result<(Vec<String>, BTreeMap<String, Decimal64>), Error> {
+    let Some(text) = fields.text("share") else {
+        return Ok((vec![code.to_owned()], BTreeMap::new()));
+    };
+    let kind = FieldKind { decimals: None, is_percent: true };
+    let percent = needed("share", text, kind, asked.language)?;
+    let whole = 10_i64.checked_pow(percent.scale + 2).unwrap_or(i64::MAX);
+    if percent.mantissa <= 0 || percent.mantissa > whole {
+        let detail = "the share is a percentage, more than 0 and at most 100";
+        return Err(Error::fault("/share", "malformed_share", detail));
+    }
+    if percent.mantissa == whole {
+        return Ok((vec![code.to_owned()], BTreeMap::new()));
+    }
+    let rest = fields.text("rest").ok_or_else(|| {
+        Error::fault("/rest", "missing", "name the unit that takes the rest of the merged units")
+    })?;
+    let share = |mantissa: i64| Decimal64 { mantissa, scale: percent.scale + 2 };
+    let shares = [
+        (code.to_owned(), share(percent.mantissa)),
+        (rest.to_owned(), share(whole - percent.mantissa)),
+    ];
+    Ok((vec![code.to_owned(), rest.to_owned()], shares.into()))
+}
+
+fn page(asked: &PageRequest, typed: &FormFields, trouble: Option<&Problem>) -> WebPage {
     let language = asked.language;
     let title = language.say("Đơn vị", "Units");
     let body = html! {
@@ -188,17 +223,18 @@ fn page(asked: &PageRequest, trouble: Option<&Problem>) -> WebPage {
         }
         form method="post" action="/admin/units/merge" {
             (token_field(asked))
-            (list(asked))
-            @if asked.may(Role::Steward) { (new_unit(asked)) }
+            (list(asked, typed))
+            @if asked.may(Role::Steward) { (new_unit(asked, typed)) }
         }
     };
     WebPage::plain(title, PageSection::Admin, body)
 }
 
-fn list(asked: &PageRequest) -> Markup {
+fn list(asked: &PageRequest, typed: &FormFields) -> Markup {
     let (language, state) = (asked.language, asked.state());
     let day = asked.snapshot.day();
     let may = asked.may(Role::Steward);
+    let ticked: HashSet<&str> = typed.texts("merged").collect();
     let shown = state.units.len().min(MAX_LISTED);
     html! {
         section.card.block {
@@ -226,7 +262,8 @@ fn list(asked: &PageRequest) -> Markup {
                                                 @let name =
                                                     unit_name(state, &document.code, language);
                                                 input type="checkbox" name="merged"
-                                                    value=(document.code) aria-label=(name);
+                                                    value=(document.code) aria-label=(name)
+                                                    checked[ticked.contains(&*document.code)];
                                             }
                                         }
                                     }
@@ -267,8 +304,20 @@ fn list(asked: &PageRequest) -> Markup {
     }
 }
 
-fn new_unit(asked: &PageRequest) -> Markup {
+fn new_unit(asked: &PageRequest, typed: &FormFields) -> Markup {
     let (language, state) = (asked.language, asked.state());
+    let value = |name: &str| typed.text(name).unwrap_or_default().to_owned();
+    let units = |chosen: &str| {
+        html! {
+            option value="" { "–" }
+            @for position in state.units.all().iter()
+                .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
+            {
+                @let code = state.units.code(position);
+                option value=(code) selected[chosen == code] { (unit_name(state, code, language)) }
+            }
+        }
+    };
     html! {
         section.card.block {
             h2 { (language.say("Đơn vị mới", "New unit")) }
@@ -286,41 +335,59 @@ fn new_unit(asked: &PageRequest) -> Markup {
                         "Mã ",
                         "Code ",
                     ))
-                    input type="text" name="code" required pattern="[a-z0-9._\\-]+";
+                    input type="text" name="code" required pattern="[a-z0-9._\\-]+"
+                        value=(value("code"));
                 }
                 label {
                     (language.say(
                         "Tên ",
                         "Name in Vietnamese ",
                     ))
-                    input type="text" name="name_vi" required;
+                    input type="text" name="name_vi" required value=(value("name_vi"));
                 }
                 label {
                     (language.say(
                         "Tên tiếng Anh ",
                         "Name in English ",
                     ))
-                    input type="text" name="name_en";
+                    input type="text" name="name_en" value=(value("name_en"));
                 }
                 label {
                     (language.say("Loại ", "Kind "))
                     select name="kind" {
-                        @for kind in KINDS { option value=(kind.name()) { (language.kind(kind)) } }
+                        @for kind in KINDS {
+                            option value=(kind.name()) selected[value("kind") == kind.name()] {
+                                (language.kind(kind))
+                            }
+                        }
                     }
                 }
                 label {
                     (language.say("Thuộc ", "Below "))
-                    select name="parent" {
-                        option value="" { "–" }
-                        @for position in state.units.all().iter()
-                            .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
-                        {
-                            @let code = state.units.code(position);
-                            option value=(code) { (unit_name(state, code, language)) }
-                        }
+                    select name="parent" { (units(&value("parent"))) }
+                }
+                label {
+                    (language.say("Từ ngày ", "First day "))
+                    input type="date" name="from" value=(value("from"));
+                }
+            }
+            details open[typed.text("share").is_some()] {
+                summary {
+                    (language.say(
+                        "Chỉ một phần của các đơn vị đã tích nhập vào đơn vị mới",
+                        "Only a share of the ticked units goes into the new one",
+                    ))
+                }
+                div.pair {
+                    label {
+                        (language.say("Tỷ lệ vào đơn vị mới, % ", "Share for the new unit, % "))
+                        input type="text" inputmode="decimal" name="share" value=(value("share"));
+                    }
+                    label {
+                        (language.say("Phần còn lại thuộc ", "The rest goes to "))
+                        select name="rest" { (units(&value("rest"))) }
                     }
                 }
-                label { (language.say("Từ ngày ", "First day ")) input type="date" name="from"; }
             }
             button.main { (language.say("Ghi", "Record")) }
         }

@@ -65,6 +65,106 @@ all("[data-png]").forEach((button) => {
   });
 });
 
+// A cursor over charts: the values of all lines at a place. Dragging across places of a history
+// shows these months alone; the browser's way back shows the others again.
+all("svg.chart").forEach((chart) => {
+  const vi = document.documentElement.lang === "vi";
+  const names = (chart.dataset.places || "").split("|");
+  const [left, right, top, bottom] = (chart.dataset.plot || "").split(" ").map(Number);
+  const months = (chart.parentElement.dataset.zoom || "").split(" ").filter(Boolean);
+  const width = chart.viewBox.baseVal.width;
+  const x = (at) => left + ((right - left) * at) / Math.max(names.length - 1, 1);
+  const texts = names.map(() => []);
+  const near = (place) =>
+    Math.max(0, Math.min(names.length - 1, Math.round(((place - left) / (right - left)) * (names.length - 1))));
+  all(".point", chart).forEach((point) => texts[near(point.getAttribute("cx"))].push(point));
+  if (names.length < 2) return;
+
+  const shape = (kind, marks) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
+    Object.entries(marks).forEach(([name, value]) => made.setAttribute(name, value));
+    chart.append(made);
+    return made;
+  };
+  const span = shape("rect", { class: "span", y: top, height: bottom - top, width: 0 });
+  const line = shape("line", { class: "cursor", y1: top, y2: bottom });
+  const box = document.createElement("div");
+  box.className = "cursor-box";
+  box.setAttribute("role", "status");
+  box.hidden = true;
+  chart.after(box);
+  chart.parentElement.classList.add("charted");
+  chart.setAttribute("tabindex", "0");
+  let [at, from] = [null, null];
+
+  function show(place) {
+    at = place;
+    line.setAttribute("x1", x(place));
+    line.setAttribute("x2", x(place));
+    line.classList.add("shown");
+    box.replaceChildren();
+    const points = texts[place];
+    const rows = points.length
+      ? points.map((point) => [point.parentNode.getAttribute("fill"), point.textContent])
+      : [[null, `${names[place]}: ${vi ? "không có số" : "no figure"}`]];
+    rows.forEach(([colour, text]) => {
+      const row = document.createElement("div");
+      row.textContent = text;
+      if (colour) row.style.borderLeftColor = colour;
+      box.append(row);
+    });
+    box.hidden = false;
+    const share = x(place) / width;
+    box.style.left = share < 0.6 ? `${share * 100}%` : "";
+    box.style.right = share < 0.6 ? "" : `${(1 - share) * 100}%`;
+    const [first, last] = from === null ? [0, 0] : [Math.min(from, place), Math.max(from, place)];
+    span.setAttribute("x", x(first));
+    span.setAttribute("width", x(last) - x(first));
+  }
+  function hide() {
+    from = null;
+    box.hidden = true;
+    line.classList.remove("shown");
+    span.setAttribute("width", 0);
+  }
+  function zoom(one, other) {
+    const [first, last] = [Math.min(one, other), Math.max(one, other)];
+    const address = new URL(location.href);
+    address.searchParams.set("to", months[last]);
+    address.searchParams.set("months", (last - first + 1) * Number(chart.parentElement.dataset.step));
+    location.assign(address);
+  }
+  const place = (event) => {
+    const area = chart.getBoundingClientRect();
+    return near(((event.clientX - area.left) / area.width) * width);
+  };
+  chart.addEventListener("pointermove", (event) => show(place(event)));
+  chart.addEventListener("pointerleave", hide);
+  chart.addEventListener("blur", hide);
+  chart.addEventListener("pointerdown", (event) => {
+    if (months.length) from = place(event);
+  });
+  chart.addEventListener("pointerup", (event) => {
+    const to = place(event);
+    if (from !== null && to !== from) zoom(from, to);
+    from = null;
+  });
+  // With keys: arrows move the cursor, with Shift they choose months, Enter shows these.
+  chart.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") hide();
+    if (event.key === "Enter" && from !== null && from !== at) zoom(from, at);
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const last = names.length - 1;
+    const start = at === null ? (step > 0 ? -1 : last + 1) : at;
+    if (!event.shiftKey) from = null;
+    else if (from === null && months.length) from = Math.max(0, Math.min(last, start));
+    show(Math.max(0, Math.min(last, start + step)));
+  });
+});
+
 // The months can be changed with the arrow keys, outside of fields and of tables that scroll.
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -88,6 +188,22 @@ all("[data-drop]").forEach((form) => {
       }
     }),
   );
+});
+
+// A number in the text of a report and its line in the list show each other.
+all(".mark, ol.numbers li").forEach((one) => {
+  const other = document.getElementById((one.id[0] === "n" ? "f" : "n") + one.id.slice(1));
+  if (!other) return;
+  const link = (on) => () => other.classList.toggle("linked", on);
+  one.addEventListener("pointerenter", link(true));
+  one.addEventListener("pointerleave", link(false));
+  one.addEventListener("focusin", () => {
+    link(true)();
+    // Only its own part scrolls: the page must not move under the pointer.
+    const part = other.closest("section");
+    part.scrollTop = other.offsetTop - part.clientHeight / 3;
+  });
+  one.addEventListener("focusout", link(false));
 });
 
 // Entering figures: checks on leaving a field, arrow keys, a pasted column, a draft that survives a

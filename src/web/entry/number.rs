@@ -1,6 +1,8 @@
 //! Reading a number that a person has typed into a field.
 
+use crate::error::Error;
 use crate::web::language::PageLanguage;
+use kpi::fault::Fault;
 use kpi::number::{Decimal64, Statement};
 use kpi::observation::names_not_applicable;
 use kpi::vietnamese::folding::unaccented;
@@ -43,6 +45,29 @@ pub fn read(
     }
     let digits = text.strip_suffix('%').filter(|_| kind.is_percent).unwrap_or(text).trim_end();
     number(digits, kind, language).map(|number| Some(Statement::Number(number)))
+}
+
+/// Reads a number that a form needs, such as a target.
+///
+/// # Errors
+/// What is wrong with the field with this name.
+pub fn needed(
+    name: &str,
+    text: &str,
+    kind: FieldKind,
+    language: PageLanguage,
+) -> Result<Decimal64, Error> {
+    let fault = |(vi, en): NumberProblem| {
+        let fault = Fault::new(format!("/{name}"), "malformed_number", en).with_vi(vi);
+        Error::Invalid(vec![fault])
+    };
+    match read(text, kind, language) {
+        Ok(Some(Statement::Number(number))) => Ok(number),
+        Ok(None | Some(Statement::NotApplicable)) => {
+            Err(fault(("cần nhập một số".to_owned(), "a number is needed".to_owned())))
+        }
+        Err(problem) => Err(fault(problem)),
+    }
 }
 
 fn number(text: &str, kind: FieldKind, language: PageLanguage) -> Result<Decimal64, NumberProblem> {

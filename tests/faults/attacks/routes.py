@@ -39,6 +39,7 @@ ROUTES = {
     "/admin/catalogue": ["/admin/catalogue"],
     "/admin/closing": [f"/admin/closing?period={MONTH}"],
     "/admin/keys": ["/admin/keys"],
+    "/admin/patterns": ["/admin/patterns"],
     "/admin/targets": ["/admin/targets"],
     "/admin/units": ["/admin/units"],
     "/assets/{name}": ["/assets/style-x.css", "/assets/pages-x.js"],
