@@ -56,7 +56,7 @@ pub struct NewVersion {
 /// A version of the catalogue to insert.
 #[derive(Insertable)]
 #[diesel(table_name = catalogue_versions, treat_none_as_default_value = false)]
-pub struct NewCatalogue {
+pub struct NewCatalogueVersion {
     pub version: i64,
     pub revision: RevisionNumber,
     pub document: String,
@@ -89,7 +89,7 @@ pub struct NewRows<'b> {
     pub units: Vec<NewUnit>,
     pub versions: Vec<NewVersion>,
     pub declarations: Vec<DeclarationRow>,
-    pub catalogues: Vec<NewCatalogue>,
+    pub catalogues: Vec<NewCatalogueVersion>,
     pub closings: Vec<NewClosing>,
     pub touched: Vec<TouchedRow>,
     /// In the order of the primary key, so that each insert is next to the one before.
@@ -159,7 +159,7 @@ impl<'b> NewRows<'b> {
             DeclarationRow { revision, kind, code, document }
         }));
         let catalogue = commit.catalogue.clone();
-        self.catalogues.extend(catalogue.map(|(version, document)| NewCatalogue {
+        self.catalogues.extend(catalogue.map(|(version, document)| NewCatalogueVersion {
             version,
             revision,
             document,

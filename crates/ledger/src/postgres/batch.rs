@@ -164,7 +164,7 @@ enum Values<'b> {
 }
 
 /// The rows of a table, by column.
-struct TableRows<'b> {
+struct InsertedRows<'b> {
     table: &'static str,
     columns: Vec<(&'static str, Values<'b>)>,
 }
@@ -178,7 +178,7 @@ macro_rules! columns {
 
 /// Inserts rows into several tables. Foreign keys and triggers are checked at its end, so the order
 /// of its tables does not matter.
-struct Insert<'b>(Vec<TableRows<'b>>);
+struct Insert<'b>(Vec<InsertedRows<'b>>);
 
 impl QueryFragment<Pg> for Insert<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -194,7 +194,7 @@ impl QueryFragment<Pg> for Insert<'_> {
     }
 }
 
-impl QueryFragment<Pg> for TableRows<'_> {
+impl QueryFragment<Pg> for InsertedRows<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("INSERT INTO ");
         out.push_identifier(self.table)?;
@@ -224,7 +224,7 @@ impl QueryFragment<Pg> for TableRows<'_> {
     }
 }
 
-impl<'b> TableRows<'b> {
+impl<'b> InsertedRows<'b> {
     fn of_observations(rows: &[ObservationRow]) -> Self {
         Self {
             table: "observations",
@@ -358,14 +358,14 @@ pub fn insert(db: &mut Db, rows: &NewRows<'_>) -> QueryResult<()> {
         .observations
         .split_at_checked(FIGURES_A_STATEMENT)
         .unwrap_or((&rows.observations, &[]));
-    let mut tables = Vec::from(TableRows::of_other_tables(rows));
-    tables.push(TableRows::of_observations(first));
+    let mut tables = Vec::from(InsertedRows::of_other_tables(rows));
+    tables.push(InsertedRows::of_observations(first));
     tables.retain(|table| !table.is_empty());
     if !tables.is_empty() {
         Insert(tables).execute(db)?;
     }
     for part in rest.chunks(FIGURES_A_STATEMENT) {
-        Insert(vec![TableRows::of_observations(part)]).execute(db)?;
+        Insert(vec![InsertedRows::of_observations(part)]).execute(db)?;
     }
     Ok(())
 }
