@@ -334,7 +334,7 @@ mod tests {
         assert!(archive.by_name("word/media/rIdImage2.png").is_ok());
         // Those who read it again find the texts alone.
         let read = read(&bytes, MediaType::Docx).unwrap();
-        assert_eq!(read.text, "A & \"B\"\nHết.\nC\n");
+        assert_eq!(read.text, "A & \"B\"\nHết.\n\nC\n");
         assert_eq!(docx(&[picture("C")]).unwrap(), docx(&[picture("C")]).unwrap());
     }
 
