@@ -16,9 +16,9 @@ pub const SIZE: (u32, u32) = (1_600, 440);
 /// Steps of a pixel in which places are counted.
 const FINE: i64 = 16;
 /// Space around the plot, in pixels: left, top, right, bottom.
-const SPACE: (i64, i64, i64, i64) = (150, 24, 40, 60);
+const SPACE: (i64, i64, i64, i64) = (150, 24, 100, 60);
 /// Most names below the axis.
-const MAX_NAMES: usize = 13;
+const MAX_NAMES: usize = 7;
 /// Height of the digits, in pixels.
 const DIGITS: i64 = 22;
 

@@ -318,11 +318,16 @@ impl PageFiles {
     /// files, printing, and the address for programs.
     #[must_use]
     pub fn buttons(&self, asked: &PageRequest, unit: &str, month: Month, more: &Markup) -> Markup {
-        let language = asked.language;
+        let (language, units) = (asked.language, &asked.state().units);
         let report = format!("{API}/reports/{unit}/{month}?format=docx");
+        let exists = units.position(unit).is_some_and(|unit| units.exists(unit, month));
         html! {
             div.actions {
-                a.button href=(report) download { (language.say("Báo cáo Word", "Word report")) }
+                @if exists {
+                    a.button href=(report) download {
+                        (language.say("Báo cáo Word", "Word report"))
+                    }
+                }
                 a.button href=(self.xlsx) download { "Excel" }
                 a.button href=(self.csv) download { "CSV" }
                 (more)

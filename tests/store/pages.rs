@@ -25,6 +25,10 @@ pub fn the_oldest_of_20_drafts_makes_room_for_another(place: &dyn Place) {
     store.change_pages(&draft(20)).unwrap();
     assert!((1..21).all(there));
     assert!(store.draft("key:b", "entry/1").unwrap().is_none(), "drafts of others stay hidden");
+    let listed = store.drafts_of("key:a", 1).unwrap();
+    assert_eq!((listed.len(), listed[0].0.as_str()), (20, "entry/20"), "the newest first");
+    assert!(listed.iter().all(|(_, _, head)| head == "{"), "the first character of each");
+    assert!(store.drafts_of("key:b", 1).unwrap().is_empty());
     let removed =
         PageChange::DeleteDraft { holder: "key:a".to_owned(), code: "entry/7".to_owned() };
     store.change_pages(&removed).unwrap();
