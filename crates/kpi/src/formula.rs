@@ -580,9 +580,10 @@ fn call(mut pairs: Pairs<'_, Rule>) -> Result<Expression, FormulaError> {
 
 /// The second argument of `prev(x, n)`.
 fn periods_back(number: &Expression) -> Result<u16, FormulaError> {
-    let whole = match number {
-        Expression::Number(Decimal64 { mantissa, scale: 0 }) => u16::try_from(*mantissa).ok(),
-        _ => None,
+    let whole = if let Expression::Number(Decimal64 { mantissa, scale: 0 }) = number {
+        u16::try_from(*mantissa).ok()
+    } else {
+        None
     };
     whole.filter(|periods| (1..=MAX_PERIODS_BACK).contains(periods)).ok_or_else(|| {
         FormulaError(format!(
