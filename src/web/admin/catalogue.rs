@@ -319,16 +319,7 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
             (token_field(asked))
             h2 { (language.say("Thêm chỉ tiêu, chỉ số", "Add an indicator or a kpi")) }
             (version_field(asked))
-            @if let Some(preview) = &given.preview {
-                (notice("good", &html! {
-                    p { (language.say("Sẽ thay đổi:", "Would change:")) }
-                    (lines(&preview.differences))
-                    (tried(asked, preview))
-                    button.main name="action" value="record" {
-                        (language.say("Ghi vào danh mục", "Record"))
-                    }
-                }))
-            }
+            @if let Some(preview) = &given.preview { (previewed(asked, preview)) }
             div.pair {
                 label {
                     (language.say(
@@ -424,6 +415,22 @@ fn form(asked: &PageRequest, given: &GivenIndicator<'_>) -> Markup {
             button name="action" value="preview" { (language.say("Xem trước", "Preview")) }
         }
     }
+}
+
+/// What would change, and the button that records it.
+fn previewed(asked: &PageRequest, preview: &CataloguePreview) -> Markup {
+    let language = asked.language;
+    notice(
+        "good",
+        &html! {
+            p { (language.say("Sẽ thay đổi:", "Would change:")) }
+            (lines(&preview.differences))
+            (tried(asked, preview))
+            button.main name="action" value="record" {
+                (language.say("Ghi vào danh mục", "Record"))
+            }
+        },
+    )
 }
 
 /// What the addition gives from the figures of the newest month.
