@@ -129,7 +129,7 @@ impl Snapshot {
             let unit = |entry: &&CubeEntry| {
                 state.units.get(entry.unit).map(|unit| stored_unit(unit.number))
             };
-            let units: BTreeSet<_> = entries.iter().filter_map(|entry| unit(entry)).collect();
+            let units: BTreeSet<_> = entries.iter().filter_map(unit).collect();
             let measures: BTreeSet<_> =
                 entries.iter().map(|entry| stored_measure(entry.measure)).collect();
             let months = || entries.iter().map(|entry| entry.month);

@@ -244,8 +244,8 @@ fn resource(file: &str, schema: &Value, rows: Option<u64>) -> Value {
         },
         "schema": schema
     });
-    if let Some(rows) = rows {
-        resource["rows"] = json!(rows);
+    if let (Some(rows), Some(fields)) = (rows, resource.as_object_mut()) {
+        fields.insert("rows".to_owned(), json!(rows));
     }
     resource
 }
