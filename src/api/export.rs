@@ -115,6 +115,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
             from,
             to,
             measures: choice.map(|choice| choice.declared(state)).transpose()?,
+            abandoned: None,
         };
         write(&context, snapshot, selection, format).await
     })
@@ -157,6 +158,7 @@ async fn write(
     account.reserve(MemoryKind::Response, STREAM_BYTES, context.limits.wait).await?;
     let turn = context.limits.export_permit().await?;
     let (mut writer, body) = streamed();
+    let selection = TidySelection { abandoned: Some(writer.abandoned()), ..selection };
     let work = move || {
         // Both are held until the export is written, or its client has gone.
         let (_turn, _account) = (turn, account);

@@ -3,29 +3,27 @@
 use std::fmt::Write;
 
 use super::json_text::JsonBuffer;
-use crate::app::read::fields::{Field, FieldChoice, FieldSet};
+use crate::app::read::fields::{Field, FieldChoice};
 use crate::app::read::series::PointView;
 use kpi::change::{UnavailableReason, ValueReason};
 use kpi::period::Period;
 use kpi::value::Origin;
 
-/// The texts of a period, in quotes, written once for all points of a response.
+/// A period, and its text in quotes, written once for all points of a response.
 pub struct PeriodText {
-    /// The period.
+    /// The text.
     pub name: String,
-    /// Its first instant, where points have it.
-    time: String,
+    period: Period,
 }
 
 impl PeriodText {
-    /// The texts of a period, for points with these fields.
+    /// The text of a period.
     #[must_use]
-    pub fn new(period: Period, fields: FieldSet) -> Self {
+    pub fn new(period: Period) -> Self {
         let mut name = String::with_capacity(12);
         let written = write!(name, "\"{period}\"");
         debug_assert!(written.is_ok(), "a text takes all characters");
-        let timed = fields.contains(Field::Time);
-        Self { name, time: if timed { format!("\"{}\"", period.time()) } else { String::new() } }
+        Self { name, period }
     }
 }
 
@@ -43,7 +41,7 @@ pub fn write_fields(point: &PointView, period: &PeriodText, to: &mut JsonBuffer)
 pub fn write_value(point: &PointView, period: &PeriodText, field: Field, to: &mut JsonBuffer) {
     match field {
         Field::Period => to.ready(&period.name),
-        Field::Time => to.ready(&period.time),
+        Field::Time => to.text(&period.period.time()),
         Field::Value => to.rounded(point.value),
         Field::ValueReason => to.word(point.value_reason.map(ValueReason::name)),
         Field::Origin => to.word(point.origin.map(Origin::name)),
@@ -96,6 +94,7 @@ fn reason(to: &mut JsonBuffer, reason: Option<UnavailableReason>) {
 #[cfg(test)]
 pub mod choices {
     use super::*;
+    use crate::app::read::fields::FieldSet;
     use crate::app::read::series::OperandValues;
     use kpi::number::{Decimal64, Rounded};
 

@@ -112,8 +112,7 @@ fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
     text.member("unit_of_measure", &ranking.unit_of_measure);
     text.ready(",\"rows\":[");
     // All rows are of one period.
-    let period =
-        ranking.rows.first().map(|row| PeriodText::new(row.point.period, row.point.fields));
+    let period = ranking.rows.first().map(|row| PeriodText::new(row.point.period));
     for (row, period) in ranking.rows.iter().zip(period.iter().cycle()) {
         text.comma();
         text.ready("{");

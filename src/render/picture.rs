@@ -15,7 +15,7 @@ use kpi::number_format::rounded_to;
 pub const SIZE: (u32, u32) = (1_600, 440);
 /// Steps of a pixel in which places are counted.
 const FINE: i64 = 16;
-/// Space around the plot, in pixels: left, top, right, bottom.
+/// Space around the plot, in pixels: left (more for wide numbers), top, right, bottom.
 const SPACE: (i64, i64, i64, i64) = (150, 24, 100, 60);
 /// Most names below the axis.
 const MAX_NAMES: usize = 7;
@@ -44,9 +44,11 @@ pub fn line_chart(
     show: &dyn Fn(f64) -> String,
 ) -> Result<Vec<u8>, Error> {
     let (width, height) = (i64::from(SIZE.0), i64::from(SIZE.1));
-    let (left, top, right, bottom) = SPACE;
-    let (wide, high) = (width - left - right, height - top - bottom);
     let scale = ChartScale::of(values.iter().flatten().copied().chain(target));
+    let (left, top, right, bottom) = SPACE;
+    let widest = scale.ticks().into_iter().map(|tick| width_of(&show(tick)) / FINE).max();
+    let left = left.max(widest.unwrap_or(0) + 20);
+    let (wide, high) = (width - left - right, height - top - bottom);
     let steps = i64::try_from(names.len()).unwrap_or(1).max(2) - 1;
     let x = |at: i64| left * FINE + wide * FINE * at / steps;
     let y = |value: f64| top * FINE + whole(float(high * FINE) * (1.0 - scale.share(value)));
@@ -92,6 +94,14 @@ fn whole(number: f64) -> i64 {
 enum Alignment {
     Right,
     Middle,
+}
+
+/// The side of one of the fields of a character, in sixteenths of a pixel.
+const STROKE: i64 = DIGITS * FINE / 6;
+
+/// The width of a text with the space behind it, in sixteenths of a pixel.
+fn width_of(text: &str) -> i64 {
+    text.chars().map(|letter| (strokes(letter).1 + 2) * STROKE).sum()
 }
 
 /// The strokes of a character in a field of 4 by 6, and its width.
@@ -224,8 +234,7 @@ impl Raster {
 
     /// Writes digits with their top at a place, in pixels.
     fn write(&mut self, text: &str, (x, y): (i64, i64), alignment: Alignment) {
-        let unit = DIGITS * FINE / 6;
-        let wide = text.chars().map(|letter| (strokes(letter).1 + 2) * unit).sum::<i64>();
+        let (unit, wide) = (STROKE, width_of(text));
         let shift = if alignment == Alignment::Right { wide - 2 * unit } else { wide / 2 - unit };
         let mut left = x * FINE - shift;
         for letter in text.chars() {

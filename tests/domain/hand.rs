@@ -1556,3 +1556,33 @@ fn formulas_that_contain_themselves_or_unknown_parts_are_refused() {
         (1..6).map(|n| format!("kpi k{n} = k{0}+k{0}+k{0}+k{0}", n - 1)).collect();
     assert_eq!(with(&format!("kpi k0 = f\n{}", doubled.join("\n"))), ["/kpis/5/formula too_many"]);
 }
+
+/// Each of these catalogues is small, and large once kpis are replaced by their formulas.
+#[test]
+fn formulas_with_kpis_in_them_are_limited_before_they_are_made() {
+    let faults = |text: &str| -> Vec<String> {
+        let document = crate::case::catalogue(&format!("flow f\n{text}"));
+        let faults = kpi::catalogue::Catalogue::new(document).err().unwrap_or_default();
+        faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
+    };
+    let chain = |length: usize, first: &str, more: &str| {
+        let kpis = (1..length).map(|n| format!("kpi k{n} = k{}{more}", n - 1));
+        faults(
+            &[format!("kpi k0 = {first}")].into_iter().chain(kpis).collect::<Vec<_>>().join("\n"),
+        )
+    };
+    assert_eq!(chain(16, "f", ""), Vec::<String>::new());
+    assert_eq!(chain(17, "f", ""), ["/kpis/16/formula too_many"]);
+    // Numbers count too: 1,001 operations and numbers more in each.
+    let ones = " + 1".repeat(500);
+    assert_eq!(chain(3, "f", &ones), Vec::<String>::new());
+    assert_eq!(chain(4, "f", &ones), ["/kpis/3/formula too_many"]);
+    assert_eq!(chain(4_000, "f", &" + 1".repeat(900)).len(), 3_998);
+    let many = |count: usize| {
+        let kpis = (1..=count).map(|n| format!("kpi k{n} = k0 + f"));
+        let first = format!("kpi k0 = f{}", " + 1".repeat(900));
+        faults(&[first].into_iter().chain(kpis).collect::<Vec<_>>().join("\n"))
+    };
+    assert_eq!(many(138), Vec::<String>::new());
+    assert_eq!(many(139), ["/kpis/139/formula too_many"]);
+}

@@ -644,6 +644,18 @@ fn figures_that_belong_together_are_all_there_or_none() {
     finds(rule, ONE, "f a 2021-01 1; g a 2021-01 n/a", &[]);
     let three = "rule all = both_or_none(f, g, h * 2)";
     finds(three, ONE, "f a 2021-01 1; h a 2021-01 1", &["all f a 2021-01 2 3"]);
+    // The month a year later has not come; where it has, the year before may be missing.
+    let yearly = "rule yearly = both_or_none(f, year_before(f))";
+    finds(yearly, ONE, "f a 2020-01 1; f a 2021-01 1", &["yearly f a 2020-01 1 2"]);
+    // Above the leaves
+    let above = "rule pair rolled_up = both_or_none(f, g)";
+    finds(above, TWO, "f a 2021-01 1; g a 2021-01 1; f p 2021-01 1", &[]);
+    finds(
+        above,
+        TWO,
+        "f a 2021-01 1; f p 2021-01 1; g b 2021-01 1",
+        &["pair f a 2021-01 1 2", "pair f b 2021-01 1 2"],
+    );
 }
 
 #[test]

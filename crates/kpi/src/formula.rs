@@ -293,6 +293,32 @@ impl Expression {
         }
     }
 
+    /// All operations, numbers and indicators, each with the number of operations around it; an
+    /// indicator with its reference.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(usize, Option<&IndicatorReference>)> {
+        let (mut found, mut waiting) = (Vec::new(), vec![(0, self)]);
+        while let Some((depth, part)) = waiting.pop() {
+            let mut inside = |x| waiting.push((depth + 1, x));
+            match part {
+                Self::Number(_) | Self::Days | Self::Figure(_) => {}
+                Self::Negate(x) | Self::Abs(x) | Self::Sum(x) => inside(x),
+                Self::Binary(_, x, y) | Self::Coalesce(x, y) => {
+                    inside(x);
+                    inside(y);
+                }
+                Self::Min(list) | Self::Max(list) => list.iter().for_each(inside),
+                Self::If(condition, x, y) => {
+                    let RuleCondition { left, right, .. } = &**condition;
+                    [left, right, x, y].into_iter().for_each(inside);
+                }
+            }
+            let reference = if let Self::Figure(reference) = part { Some(reference) } else { None };
+            found.push((depth, reference));
+        }
+        found
+    }
+
     /// The parts that are aggregated before the formula is applied, in order of appearance:
     /// indicators, and each `??` and `sum()` as a whole (docs/specification.md#kpis).
     #[must_use]

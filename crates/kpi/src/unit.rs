@@ -659,16 +659,18 @@ fn changes_of(units: &[Unit]) -> Vec<BTreeSet<Month>> {
         if begins.is_none() && ends.is_none() {
             continue;
         }
-        let (mut seen, mut waiting) = (BTreeSet::new(), vec![position]);
+        // What it became part of, and everything above that.
+        let (mut became, mut waiting) = (BTreeSet::from([position]), vec![position]);
         while let Some(next) = waiting.pop() {
-            if let Some(here) = units.get(next.index()).filter(|_| seen.insert(next)) {
-                changes.get_mut(next.index()).into_iter().for_each(
-                    |months: &mut BTreeSet<Month>| {
-                        months.extend(begins.iter().chain(&ends));
-                    },
-                );
-                waiting.extend(here.parent);
-                waiting.extend(&here.successors);
+            let successors = units.get(next.index()).map_or(&[][..], |unit| &unit.successors);
+            waiting.extend(successors.iter().filter(|successor| became.insert(**successor)));
+        }
+        for part in became {
+            let mut above = Some(part);
+            while let Some(unit) = above {
+                let changed: Option<&mut BTreeSet<Month>> = changes.get_mut(unit.index());
+                changed.into_iter().for_each(|months| months.extend(begins.iter().chain(&ends)));
+                above = units.get(unit.index()).and_then(|unit| unit.parent);
             }
         }
     }

@@ -53,6 +53,13 @@ pub fn streamed() -> (StreamWriter, BoxBody) {
 }
 
 impl StreamWriter {
+    /// Says whether the client has gone, also between two pieces.
+    #[must_use]
+    pub fn abandoned(&self) -> Box<dyn Fn() -> bool + Send + Sync> {
+        let sender = self.sender.downgrade();
+        Box::new(move || sender.upgrade().is_none_or(|sender| sender.is_closed()))
+    }
+
     /// Ends a complete response. Without it the client sees that the response is cut off.
     ///
     /// # Errors
@@ -197,7 +204,10 @@ mod tests {
     #[test]
     fn writing_ends_when_the_client_has_gone() {
         let (mut writer, body) = streamed();
+        let abandoned = writer.abandoned();
+        assert!(!abandoned());
         drop(body);
+        assert!(abandoned());
         let written = (0..PIECES + 2).try_for_each(|_| writer.write_all(&[b'x'; PIECE]));
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }

@@ -84,7 +84,7 @@ impl SeriesRows {
 /// The texts of the periods, which are the same for all series of a page.
 fn period_texts(series: &[SeriesView]) -> Vec<PeriodText> {
     let points = series.first().map(|series| series.points.as_slice()).unwrap_or_default();
-    points.iter().map(|point| PeriodText::new(point.period, point.fields)).collect()
+    points.iter().map(|point| PeriodText::new(point.period)).collect()
 }
 
 /// Opens a page and writes what precedes its entries.

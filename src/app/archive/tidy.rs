@@ -9,7 +9,7 @@ mod metadata;
 mod package;
 mod sdmx;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -131,8 +131,11 @@ impl PreparedMeasure {
     }
 }
 
+/// Says whether nobody waits for a table any more, so that no more of it is computed.
+pub type Abandoned = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// What of a ledger a table has; an absent field does not restrict.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct TidySelection {
     /// A unit, with the units below it.
     pub unit: Option<UnitPosition>,
@@ -142,6 +145,8 @@ pub struct TidySelection {
     pub to: Option<Month>,
     /// The measures, in the order of the table.
     pub measures: Option<Vec<Measure>>,
+    /// Asked for each unit and measure.
+    pub abandoned: Option<Abandoned>,
 }
 
 /// The files of a selection.
@@ -158,24 +163,29 @@ pub enum TidyFormat {
 /// What is computed: units, measures and months of a state.
 struct TidyTable<'a> {
     state: &'a State,
+    abandoned: Option<&'a Abandoned>,
     units: UnitRange,
     measures: Vec<PreparedMeasure>,
     periods: Vec<Period>,
 }
 
 impl<'a> TidyTable<'a> {
-    fn new(state: &'a State, selection: &TidySelection) -> Self {
+    fn new(state: &'a State, selection: &'a TidySelection) -> Self {
         let all = UnitRange::new(UnitPosition::new(0), UnitPosition::new(state.units.len()));
-        let measures = match &selection.measures {
+        let mut measures = match &selection.measures {
             Some(measures) => measures.clone(),
             None => all_measures(state),
         };
+        // A measure that is named twice would break the key of the table.
+        let mut known = HashSet::new();
+        measures.retain(|measure| known.insert(measure.clone()));
         let is_chosen = |period: &Period| {
             selection.from.is_none_or(|from| from <= period.first())
                 && selection.to.is_none_or(|to| period.last() <= to)
         };
         Self {
             state,
+            abandoned: selection.abandoned.as_ref(),
             units: selection.unit.map_or(all, |unit| state.units.subtree(unit)),
             measures: measures
                 .into_iter()
@@ -195,6 +205,10 @@ impl<'a> TidyTable<'a> {
         let mut rows = 0;
         for unit in units {
             for measure in &self.measures {
+                if self.abandoned.is_some_and(|abandoned| abandoned()) {
+                    let gone = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+                    return Err(Error::environment("nobody waits for the table")(gone));
+                }
                 let prepared =
                     PreparedSeries::new(self.state, &measure.measure, &measure.program, fields);
                 let series =
@@ -229,7 +243,8 @@ pub fn write<W: Write>(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<TidySummary, Error> {
     let state = State::load(store, Calendar::default())?;
-    let table = TidyTable::new(&state, &TidySelection::default());
+    let selection = TidySelection::default();
+    let table = TidyTable::new(&state, &selection);
     let mut zip = ZipStream::new_stream(out);
     begin(&mut zip, FIGURES)?;
     zip.write_all(package::header().as_bytes()).map_err(write_error)?;

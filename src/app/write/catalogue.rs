@@ -292,8 +292,14 @@ fn misplaced_units(state: &State, catalogue: &CatalogueDocument) -> Vec<Fault> {
         .iter()
         .enumerate()
         .map(|(n, expectation)| (format!("/expectations/{n}/unit"), &expectation.unit));
+    let of_rules = catalogue
+        .rules
+        .iter()
+        .enumerate()
+        .map(|(n, rule)| (format!("/rules/{n}/unit"), &rule.unit));
     let units = of_targets
         .chain(of_expectations)
+        .chain(of_rules)
         .filter_map(|(pointer, unit)| Some((pointer, unit.as_ref()?)));
     // While an empty ledger is being filled, the units come after the catalogue.
     let unknown =

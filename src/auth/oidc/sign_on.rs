@@ -32,7 +32,7 @@ pub const MAX_AGE: Duration = Duration::from_secs(600);
 /// Most exchanges of codes for tokens at once; others wait.
 const MAX_EXCHANGES: usize = 8;
 /// Longest path, in bytes, to which a browser returns: a cookie has at most 4,096.
-const MAX_TARGET: usize = 1_000;
+const MAX_TARGET: usize = 300;
 /// Characters of `state` in the name of the cookie of an attempt.
 const NAME_LENGTH: usize = 16;
 /// Most characters that are shown of an error code of the issuer.

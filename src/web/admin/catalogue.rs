@@ -101,10 +101,12 @@ pub async fn post(
     Ok(private(&asked, &page))
 }
 
-/// The version of the catalogue that the page showed on which a form was filled in.
+/// The version of the catalogue that the page showed on which a form was filled in; or the version
+/// that this instance knows, from which the document is made, if that is an earlier one. Either way
+/// a document that lacks a later change is refused.
 pub fn version_seen(asked: &PageRequest, fields: &FormFields) -> i64 {
-    let seen = fields.text("made_from").and_then(|text| text.parse().ok());
-    seen.unwrap_or(asked.state().catalogue_version)
+    let (seen, known) = (fields.text("made_from"), asked.state().catalogue_version);
+    seen.and_then(|text| text.parse().ok()).map_or(known, |seen: i64| seen.min(known))
 }
 
 /// The hidden field with the version that a page shows.

@@ -20,6 +20,8 @@ const MAX_MEMBERS: usize = 200;
 const MAX_EXPECTED: usize = 500;
 /// Most indicators that a formula names together with the kpis in it.
 const MAX_REFERENCES: usize = 500;
+/// Most operations, numbers and indicators of all formulas that have kpis in them.
+const MAX_EXPANDED_NODES: usize = 250_000;
 /// Most units to which the figures of an expectation do not apply.
 const MAX_NOT_APPLICABLE: usize = 2_000;
 
@@ -27,7 +29,7 @@ pub(super) fn check_catalogue(document: CatalogueDocument) -> Result<Catalogue, 
     let indicators: HashSet<&str> = document.indicators.iter().map(|i| i.code.as_str()).collect();
     let kpis = document.kpis.iter().filter(|kpi| !indicators.contains(kpi.code.as_str()));
     let kpis = kpis.map(|kpi| (kpi.code.clone(), kpi.formula.parse().ok())).collect();
-    let mut checker = CatalogueChecker { faults: Vec::new(), kpis };
+    let mut checker = CatalogueChecker { kpis, ..CatalogueChecker::default() };
     let mut catalogue = Catalogue::default();
     checker.check_sizes(&document);
     checker.check_codes("systems", document.systems.iter().map(|s| s.code.as_str()), is_code);
@@ -103,7 +105,7 @@ pub(super) fn target(
     place: &str,
     document: &TargetDocument,
 ) -> Result<Target, Vec<Fault>> {
-    let mut checker = CatalogueChecker { faults: Vec::new(), kpis: HashMap::new() };
+    let mut checker = CatalogueChecker::default();
     if !is_code(&document.code) {
         checker.fault(
             format!("{place}/code"),
@@ -136,14 +138,51 @@ fn is_member(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
+#[derive(Default)]
 struct CatalogueChecker {
     faults: Vec<Fault>,
     /// The formulas of all kpis as they are written; `None` where one cannot be read.
     kpis: HashMap<String, Option<Expression>>,
+    /// The sizes of those kpis that are within the limits and have been looked at.
+    sizes: HashMap<String, FormulaSize>,
+    /// The size of all formulas that have kpis in them.
+    expanded_nodes: usize,
 }
 
 /// Why the kpis in a formula cannot be replaced by their formulas: the code and the detail.
 type ExpansionFault = (&'static str, String);
+
+/// The size of a formula in which kpis are replaced by their formulas.
+#[derive(Clone, Copy, Default)]
+struct FormulaSize {
+    /// Operations, numbers and indicators.
+    nodes: usize,
+    /// Of these, the most that lie one in the other.
+    depth: usize,
+    /// Kpis that lie one in the other.
+    levels: usize,
+}
+
+impl FormulaSize {
+    /// The limits, of which each keeps a small catalogue from taking much memory or stack.
+    const MOST: Self = Self { nodes: 2_500, depth: 2_500, levels: 16 };
+
+    fn check(self) -> Result<Self, ExpansionFault> {
+        let Self { nodes, depth, levels } = Self::MOST;
+        if self.levels > levels {
+            let detail = format!("more than {levels} kpis lie one in the other");
+            return Err(("too_many", detail));
+        }
+        if self.nodes > nodes || self.depth > depth {
+            let detail = format!(
+                "with the kpis in it the formula has more than {nodes} operations, numbers and \
+                 indicators"
+            );
+            return Err(("too_many", detail));
+        }
+        Ok(self)
+    }
+}
 
 impl CatalogueChecker {
     fn fault(&mut self, pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) {
@@ -558,27 +597,80 @@ impl CatalogueChecker {
 
     /// A formula with the formulas of other kpis in place of their codes.
     fn expanded(&mut self, here: &str, formula: &Expression, code: &str) -> Option<Expression> {
-        let expanded = self.expand(formula, &[code]);
+        let expanded = self.check_size(formula, code).and_then(|()| self.expand(formula));
         expanded.map_err(|(code, detail)| self.fault(here, code, detail)).ok()
     }
 
-    /// The same, where `above` are the kpis in which the formula is.
-    fn expand(&self, formula: &Expression, above: &[&str]) -> Result<Expression, ExpansionFault> {
+    /// Checks how large a formula becomes, before it is made.
+    fn check_size(&mut self, formula: &Expression, code: &str) -> Result<(), ExpansionFault> {
+        let is_kpi = |reference: &IndicatorReference| self.kpis.contains_key(&reference.indicator);
+        if !formula.references().into_iter().any(is_kpi) {
+            return Ok(());
+        }
+        let kpis = std::mem::take(&mut self.kpis);
+        let size = self.size_of(&kpis, formula, &mut vec![code]);
+        self.kpis = kpis;
+        self.expanded_nodes += size?.nodes;
+        if self.expanded_nodes > MAX_EXPANDED_NODES {
+            let detail = format!(
+                "the formulas of kpis with other kpis in them have together more than \
+                 {MAX_EXPANDED_NODES} operations, numbers and indicators"
+            );
+            return Err(("too_many", detail));
+        }
+        Ok(())
+    }
+
+    /// The size of a formula in the kpis `above`.
+    fn size_of<'k>(
+        &mut self,
+        kpis: &'k HashMap<String, Option<Expression>>,
+        formula: &'k Expression,
+        above: &mut Vec<&'k str>,
+    ) -> Result<FormulaSize, ExpansionFault> {
+        let mut size = FormulaSize { levels: 1, ..FormulaSize::default() };
+        for (depth, reference) in formula.parts() {
+            let mut part = FormulaSize { nodes: 1, depth: 1, levels: 0 };
+            if let Some((code, Some(inner))) =
+                reference.and_then(|reference| kpis.get_key_value(&reference.indicator))
+            {
+                if above.contains(&code.as_str()) {
+                    let circle = above.iter().copied().chain([code.as_str()]);
+                    let circle = circle.collect::<Vec<_>>().join(" - ");
+                    let detail = format!("the formula contains itself: {circle}");
+                    return Err(("circular_formula", detail));
+                }
+                part = match self.sizes.get(code) {
+                    Some(known) => *known,
+                    None => {
+                        above.push(code);
+                        FormulaSize { levels: above.len(), ..part }.check()?;
+                        let inner = self.size_of(kpis, inner, above)?;
+                        above.pop();
+                        self.sizes.insert(code.clone(), inner);
+                        inner
+                    }
+                };
+            }
+            size.nodes += part.nodes;
+            size.depth = size.depth.max(depth + part.depth);
+            size.levels = size.levels.max(1 + part.levels);
+            size = size.check()?;
+        }
+        Ok(size)
+    }
+
+    /// The same, of a formula whose size has been checked.
+    fn expand(&self, formula: &Expression) -> Result<Expression, ExpansionFault> {
         let expanded = formula.try_map_figures(&|reference| {
             let Some(inner) = self.kpis.get(&reference.indicator) else {
                 return Ok(Expression::Figure(reference.clone()));
             };
             let code = reference.indicator.as_str();
-            if above.contains(&code) {
-                let circle = above.iter().chain(&[code]).copied().collect::<Vec<_>>();
-                let detail = format!("the formula contains itself: {}", circle.join(" - "));
-                return Err(("circular_formula", detail));
-            }
             let inner = inner.as_ref().ok_or_else(|| {
                 ("malformed_formula", format!("the formula of {code} cannot be read"))
             })?;
-            let inner = self.expand(inner, &[above, &[code]].concat())?;
-            of_members(&inner, reference)
+            of_members(&self.expand(inner)?, reference)
         })?;
         if expanded.references().len() > MAX_REFERENCES {
             let detail = format!(

@@ -573,11 +573,11 @@ impl RuleBook {
         let (left, comparison, right) = match &ready.check {
             PreparedCheck::Condition(left, comparison, right) => (left, *comparison, right),
             PreparedCheck::BothOrNone(sides) => {
-                let (there, missing) = split_sides(source, check, sides, side);
+                let (there, missing) = split_sides(source, check, (ready, sides), side)?;
                 return self.presence(check, ready, (&there, &missing), true);
             }
             PreparedCheck::OneOf(sides) => {
-                let (there, missing) = split_sides(source, check, sides, side);
+                let (there, missing) = split_sides(source, check, (ready, sides), side)?;
                 return self.presence(check, ready, (&there, &missing), false);
             }
         };
@@ -676,28 +676,34 @@ fn own_value(source: &ValueSource<'_>, check: &CheckAt, own: &OwnValuePlan) -> O
 }
 
 /// The texts of the sides that have a value, and of those that lack one. A side with a figure that
-/// does not apply to the unit is neither.
+/// does not apply to the unit is neither. `None` where there is nothing to judge: the unit does not
+/// exist, or only figures of other months are there, as before the month has come.
 fn split_sides<'s>(
     source: &ValueSource<'_>,
     check: &CheckAt,
-    sides: &'s [PreparedSide],
+    (ready, sides): (&PreparedRule, &'s [PreparedSide]),
     value: impl Fn(&Program) -> Option<f64>,
-) -> (Vec<&'s str>, Vec<&'s str>) {
-    let (mut there, mut missing) = (Vec::new(), Vec::new());
+) -> Option<(Vec<&'s str>, Vec<&'s str>)> {
+    source.units.exists(check.unit, check.month).then_some(())?;
+    let (mut there, mut missing, mut is_of_month) = (Vec::new(), Vec::new(), false);
     for PreparedSide { text, program } in sides {
         let applies = program.required().iter().all(|figure| {
             let month = figure.month(check.month, PriorMonths::of_month(check.month));
             month.is_none_or(|month| !source.is_not_applicable(&figure.own, check.unit, month))
         });
-        let is_there =
-            value(program).is_some() && is_measured(source, program, check.unit, check.month);
+        let is_there = value(program).is_some()
+            && (ready.rule.rolled_up || is_measured(source, program, check.unit, check.month));
         match (is_there, applies) {
-            (true, _) => there.push(text.as_str()),
+            (true, _) => {
+                there.push(text.as_str());
+                is_of_month |= !program.has_previous()
+                    || program.required().iter().any(|figure| figure.shift.is_none());
+            }
             (false, true) => missing.push(text.as_str()),
             (false, false) => {}
         }
     }
-    (there, missing)
+    is_of_month.then_some((there, missing))
 }
 
 /// The indicators that a rule names.

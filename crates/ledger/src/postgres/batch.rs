@@ -14,8 +14,9 @@ use super::super::outcome::BatchChecks;
 use super::super::rows::{IdempotencyRow, KeyName, LedgerHead, ObservationRow};
 use super::{Db, reads};
 
-/// Figures in one statement, which must end within the time limit of a step.
-const FIGURES_A_STATEMENT: usize = 20_000;
+/// Rows in one statement, which must end within the time limit of a step. A row with texts counts
+/// as one more for each KiB of them.
+const ROWS_A_STATEMENT: usize = 20_000;
 /// The time of the server's clock: of the statement, not of the start of the transaction.
 pub const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
@@ -341,31 +342,86 @@ impl<'b> InsertedRows<'b> {
         ]
     }
 
-    fn is_empty(&self) -> bool {
-        match self.columns.first() {
-            Some((_, Values::Numbers(values))) => values.is_empty(),
-            Some((_, Values::OptionalNumbers(values))) => values.is_empty(),
-            Some((_, Values::Texts(values))) => values.is_empty(),
-            Some((_, Values::OptionalTexts(values))) => values.is_empty(),
-            None => true,
+    fn len(&self) -> usize {
+        self.columns.first().map_or(0, |(_, values)| values.len())
+    }
+
+    /// How many rows a row counts as.
+    fn weight(&self, place: usize) -> usize {
+        let bytes = self.columns.iter().map(|(_, values)| values.text_bytes(place));
+        1 + bytes.sum::<usize>() / 1_024
+    }
+
+    /// The number of first rows that count as at most `room` rows, and as how many they count.
+    fn fitting(&self, room: usize) -> (usize, usize) {
+        let (mut count, mut weight) = (0, 0);
+        while count < self.len() && weight + self.weight(count) <= room {
+            weight += self.weight(count);
+            count += 1;
+        }
+        (count, weight)
+    }
+
+    /// Removes the first rows.
+    fn take(&mut self, count: usize) -> Self {
+        let columns = self.columns.iter_mut().map(|(name, values)| (*name, values.take(count)));
+        Self { table: self.table, columns: columns.collect() }
+    }
+}
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::OptionalNumbers(values) => values.len(),
+            Self::Texts(values) => values.len(),
+            Self::OptionalTexts(values) => values.len(),
+        }
+    }
+
+    fn text_bytes(&self, place: usize) -> usize {
+        match self {
+            Self::Numbers(_) | Self::OptionalNumbers(_) => 0,
+            Self::Texts(values) => values.get(place).map_or(0, |text| text.len()),
+            Self::OptionalTexts(values) => values.get(place).copied().flatten().map_or(0, str::len),
+        }
+    }
+
+    /// Removes the first values.
+    fn take(&mut self, count: usize) -> Self {
+        match self {
+            Self::Numbers(values) => Self::Numbers(values.drain(..count).collect()),
+            Self::OptionalNumbers(values) => Self::OptionalNumbers(values.drain(..count).collect()),
+            Self::Texts(values) => Self::Texts(values.drain(..count).collect()),
+            Self::OptionalTexts(values) => Self::OptionalTexts(values.drain(..count).collect()),
         }
     }
 }
 
-/// Inserts the rows of a batch: all in one statement, but for figures beyond a limit.
+/// Inserts the rows of a batch: all in one statement, if they are not too many. A row comes with
+/// those to which it refers, or after them.
 pub fn insert(db: &mut Db, rows: &NewRows<'_>) -> QueryResult<()> {
-    let (first, rest) = rows
-        .observations
-        .split_at_checked(FIGURES_A_STATEMENT)
-        .unwrap_or((&rows.observations, &[]));
     let mut tables = Vec::from(InsertedRows::of_other_tables(rows));
-    tables.push(InsertedRows::of_observations(first));
-    tables.retain(|table| !table.is_empty());
-    if !tables.is_empty() {
-        Insert(tables).execute(db)?;
+    tables.push(InsertedRows::of_observations(&rows.observations));
+    let (mut statement, mut room) = (Vec::new(), ROWS_A_STATEMENT);
+    for mut table in tables {
+        while table.len() > 0 {
+            let (mut count, weight) = table.fitting(room);
+            if count == 0 && statement.is_empty() {
+                count = 1; // a row that is too large for any statement
+            }
+            if count > 0 {
+                statement.push(table.take(count));
+                room = room.saturating_sub(weight);
+            }
+            if table.len() > 0 {
+                Insert(std::mem::take(&mut statement)).execute(db)?;
+                room = ROWS_A_STATEMENT;
+            }
+        }
     }
-    for part in rest.chunks(FIGURES_A_STATEMENT) {
-        Insert(vec![InsertedRows::of_observations(part)]).execute(db)?;
+    if !statement.is_empty() {
+        Insert(statement).execute(db)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The values as SDMX-CSV 2.0 (`docs/archive.md#sdmx-csv`): a row for each observation, with a
 //! column for each dimension of the catalogue.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use super::{TidyPoint, TidyTable, csv_rows};
@@ -38,7 +39,7 @@ pub(super) fn write(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, 
     let dimensions: Vec<&str> =
         document.dimensions.iter().map(|dimension| dimension.code.as_str()).collect();
     let mut rows = csv_rows(out);
-    let names = dimensions.iter().map(|code| code.to_uppercase());
+    let names = dimension_columns(&dimensions);
     let header = BEFORE.map(str::to_owned).into_iter().chain(names).chain(AFTER.map(str::to_owned));
     rows.write_record(header).map_err(write_error)?;
     let fields = RequestedFields::new(FieldSet::of(&[
@@ -54,6 +55,20 @@ pub(super) fn write(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, 
     })?;
     rows.flush().map_err(write_error)?;
     Ok(count)
+}
+
+/// The names of the columns of dimensions, each of which the table has once.
+fn dimension_columns(dimensions: &[&str]) -> Vec<String> {
+    let mut known: HashSet<String> = BEFORE.iter().chain(&AFTER).map(|&n| n.to_owned()).collect();
+    let mut named = Vec::with_capacity(dimensions.len());
+    for code in dimensions {
+        let mut name = code.to_uppercase();
+        while !known.insert(name.clone()) {
+            name = format!("D_{name}");
+        }
+        named.push(name);
+    }
+    named
 }
 
 /// The cells of a row.
@@ -94,5 +109,16 @@ fn status(reason: Option<ValueReason>, coverage: Option<f64>) -> &'static str {
         None => "A",
         Some(ValueReason::NotApplicable) => "M",
         Some(ValueReason::Missing | ValueReason::Undefined) => "O",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_column_has_a_name_of_its_own() {
+        let named = dimension_columns(&["channel", "origin", "Channel", "d_origin"]);
+        assert_eq!(named, ["CHANNEL", "D_ORIGIN", "D_CHANNEL", "D_D_ORIGIN"]);
     }
 }

@@ -265,7 +265,9 @@ impl WriterContext {
             }
         }
         if let Some(error) = error {
-            refuse(unknown, &error.into());
+            // One of them may be the repetition of a request that was recorded.
+            tracing::error!(error = %chain(&error), "stored responses cannot be read");
+            unknown.into_iter().for_each(|submit| answer(submit, Err(Error::Unsettled)));
         }
         (fresh, answered)
     }
