@@ -660,7 +660,7 @@ impl CatalogueChecker {
         Ok(size)
     }
 
-    /// The same, of a formula whose size has been checked.
+    /// The same; the size of the formula has been checked.
     fn expand(&self, formula: &Expression) -> Result<Expression, ExpansionFault> {
         let expanded = formula.try_map_figures(&|reference| {
             let Some(inner) = self.kpis.get(&reference.indicator) else {
