@@ -42,11 +42,13 @@ impl Place {
         format!("sqlite://{}", self.name(name))
     }
 
-    /// The names of the files in the folder.
+    /// The names of the files in the folder, without those that SQLite keeps beside an open ledger:
+    /// a program that ends while its pool opens a connection leaves them there.
     fn files(&self) -> BTreeSet<String> {
         std::fs::read_dir(self.0.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.ends_with("-shm") && !name.ends_with("-wal"))
             .collect()
     }
 
