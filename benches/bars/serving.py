@@ -11,7 +11,7 @@ from common import HOST, Fault, at_end, environment
 
 
 class Serving:
-    """A started program whose first line on standard output is `listening on http://ADDRESS`."""
+    """A started program that first prints `listening on http://ADDRESS`."""
 
     def __init__(self, name, command, folder):
         self.name, self._err = name, folder / f"{name}.err"

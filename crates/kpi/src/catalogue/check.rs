@@ -157,9 +157,9 @@ type ExpansionFault = (&'static str, String);
 struct FormulaSize {
     /// Operations, numbers and indicators.
     nodes: usize,
-    /// Of these, the most that lie one in the other.
+    /// Levels of operations.
     depth: usize,
-    /// Kpis that lie one in the other.
+    /// Levels of kpis.
     levels: usize,
 }
 
@@ -170,7 +170,7 @@ impl FormulaSize {
     fn check(self) -> Result<Self, ExpansionFault> {
         let Self { nodes, depth, levels } = Self::MOST;
         if self.levels > levels {
-            let detail = format!("more than {levels} kpis lie one in the other");
+            let detail = format!("kpis are nested in more than {levels} levels");
             return Err(("too_many", detail));
         }
         if self.nodes > nodes || self.depth > depth {

@@ -354,12 +354,15 @@ impl<'b> InsertedRows<'b> {
 
     /// The number of first rows that count as at most `room` rows, and as how many they count.
     fn fitting(&self, room: usize) -> (usize, usize) {
-        let (mut count, mut weight) = (0, 0);
-        while count < self.len() && weight + self.weight(count) <= room {
-            weight += self.weight(count);
-            count += 1;
+        let mut weight = 0;
+        for count in 0..self.len() {
+            let next = weight + self.weight(count);
+            if next > room {
+                return (count, weight);
+            }
+            weight = next;
         }
-        (count, weight)
+        (self.len(), weight)
     }
 
     /// Removes the first rows.
@@ -390,12 +393,18 @@ impl Values<'_> {
     /// Removes the first values.
     fn take(&mut self, count: usize) -> Self {
         match self {
-            Self::Numbers(values) => Self::Numbers(values.drain(..count).collect()),
-            Self::OptionalNumbers(values) => Self::OptionalNumbers(values.drain(..count).collect()),
-            Self::Texts(values) => Self::Texts(values.drain(..count).collect()),
-            Self::OptionalTexts(values) => Self::OptionalTexts(values.drain(..count).collect()),
+            Self::Numbers(values) => Self::Numbers(take(values, count)),
+            Self::OptionalNumbers(values) => Self::OptionalNumbers(take(values, count)),
+            Self::Texts(values) => Self::Texts(take(values, count)),
+            Self::OptionalTexts(values) => Self::OptionalTexts(take(values, count)),
         }
     }
+}
+
+/// Removes the first values; nothing is copied when these are all.
+fn take<T>(values: &mut Vec<T>, count: usize) -> Vec<T> {
+    let rest = values.split_off(count.min(values.len()));
+    std::mem::replace(values, rest)
 }
 
 /// Inserts the rows of a batch: all in one statement, if they are not too many. A row comes with
