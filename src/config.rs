@@ -574,6 +574,33 @@ pub enum Command {
     },
     /// Print the OpenAPI document of this build.
     Openapi,
+    /// Print completions of commands and options for a shell.
+    #[command(after_help = "egov-kpi completions bash > /etc/bash_completion.d/egov-kpi\n\
+            egov-kpi completions zsh > /usr/local/share/zsh/site-functions/_egov-kpi\n\
+            egov-kpi completions fish > /etc/fish/completions/egov-kpi.fish\n\n\
+            The Debian package and the archive of a release contain them.")]
+    Completions {
+        /// The shell.
+        shell: CompletionShell,
+    },
+    /// Write a man page for each command into a folder.
+    #[command(after_help = "egov-kpi man /usr/local/share/man/man1\n\nThe Debian package and the \
+            archive of a release contain them.")]
+    Man {
+        /// The folder; files with the names of the pages are replaced.
+        folder: PathBuf,
+    },
+}
+
+/// The shells with completions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum CompletionShell {
+    /// Bash, with the package bash-completion.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
 }
 
 /// Unit and period of a report or Excel file that does not name them.
@@ -721,7 +748,7 @@ pub enum KeysAction {
     /// Create a key and print it alone on standard output. It is not stored and cannot be shown
     /// again.
     #[command(
-        after_help = "umask 077; egov-kpi keys add --name 'Nguyen An' --role admin > admin.key\n\
+        after_help = "umask 077; egov-kpi keys add --name 'Quản trị' --role admin > admin.key\n\
             egov-kpi keys add --name 'Finance system' --role reporter --unit tv.dof --expires 365d"
     )]
     Add {

@@ -3,12 +3,32 @@
 import os
 import platform
 from datetime import date
+from pathlib import Path
 
 from common import Fault
 
 from bars.rows import table
 
 BEGIN, END = "<!-- benches/run writes from here -->", "<!-- to here -->"
+
+
+# Options whose values are files of the machine that measured.
+PLACES = {"--worlds", "--write"}
+
+
+def command(arguments):
+    """The command line as others can repeat it: without files of this machine, and with the program
+    if it is one of this repository."""
+    root = f"{Path(__file__).resolve().parents[2]}{os.sep}"
+    program = os.environ.get("EGOV_KPI", "").removeprefix(root)
+    kept, left = [], iter(arguments)
+    for argument in left:
+        if argument in PLACES:
+            next(left, None)
+        elif argument.partition("=")[0] not in PLACES:
+            kept.append(argument)
+    is_ours = program and not os.path.isabs(program)
+    return " ".join([*([f"EGOV_KPI={program}"] if is_ours else []), "benches/run", *kept])
 
 
 def section(rows, command, missing, load):

@@ -2,9 +2,11 @@
 
 python3 -B -m unittest discover -s benches/bars"""
 
+import os
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -43,6 +45,19 @@ class Contests(unittest.TestCase):
         ratio = contest.Ratio.between(samples(1, 4, 9), samples(2, 4, 3))
         self.assertEqual((ratio.least, ratio.median, ratio.most), (0.5, 1, 3))
         self.assertEqual(contest.median(samples(1, 4, 9), "p99"), 12)
+
+
+class Commands(unittest.TestCase):
+    """The command that the document shows."""
+
+    def test_it_names_no_file_of_the_machine_and_the_program_of_the_repository(self):
+        given = ["--worlds", "/a", "--rounds", "3", "--write=/b"]
+        for program, shown in [
+            (str(ROOT / "target" / "dist" / "egov-kpi"), "EGOV_KPI=target/dist/egov-kpi "),
+            ("/elsewhere/egov-kpi", ""),
+        ]:
+            with unittest.mock.patch.dict(os.environ, {"EGOV_KPI": program}):
+                self.assertEqual(page.command(given), f"{shown}benches/run --rounds 3")
 
 
 class Results(unittest.TestCase):

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use egov_kpi::prometheus::memory::QueryMemory;
 use egov_kpi::prometheus::select::MetricSeries;
 use libfuzzer_sys::fuzz_target;
-use promql::{evaluate_instant, evaluate_range, parse_duration, parse_time, plan, selector};
+use promql::{
+    evaluate_instant, evaluate_range, format_query, parse_duration, parse_time, plan, selector,
+};
 
 fuzz_target!(|text: &str| {
-    let _ = (parse_time(text), parse_duration(text));
+    let _ = (parse_time(text), parse_duration(text), format_query(text));
     if let Ok(selector) = selector(text) {
         let (first, last) = selector.months(0, 1_640_000_000_000);
         assert!(first <= last);

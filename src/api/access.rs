@@ -11,7 +11,7 @@
 mod proxy;
 mod session;
 pub(super) mod settings;
-mod table;
+pub(super) mod table;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -44,6 +44,7 @@ use super::limits::known_sign_ins::SignInFingerprint;
 use super::limits::rates::network;
 use super::limits::{self, body};
 use super::problem::Problem;
+use super::request_route::RequestRoute;
 use crate::app::App;
 use crate::auth::api_keys::cache::KeyRejection;
 use crate::auth::identity::{Identity, SignInMethod};
@@ -89,6 +90,10 @@ impl AccessRefusal {
         Self { guess: true, ..self }
     }
 }
+
+/// The request was a HEAD: the body of its response is dropped.
+#[derive(Clone, Copy)]
+pub(super) struct WithoutBody;
 
 /// The identity that the guard has established for a handler.
 ///
@@ -141,7 +146,7 @@ async fn handle(
         .forwarding
         .address(request.headers(), request.peer_addr().map(|peer| peer.ip()));
     // Unknown paths get 404 whatever the key. No request without a route is passed on.
-    let Some(pattern) = route_pattern(&request) else {
+    let Some(RequestRoute(pattern)) = RequestRoute::of(&request) else {
         let answer = match check_anonymous_rate(&context, address) {
             Ok(()) => no_such_route(request.path()),
             Err(refusal) => refusal.problem.error_response(),
@@ -151,6 +156,7 @@ async fn handle(
     let Some(need) = table::route_access(request.method().as_str(), &pattern) else {
         return Ok(refuse_undeclared(request, &pattern));
     };
+    request.extensions_mut().insert(RequestRoute(pattern.clone()));
     if need == RouteAccess::Public {
         let account = MemoryAccount::new(
             &context.limits.memory,
@@ -271,18 +277,9 @@ fn report_late_refusal(
     }
 }
 
-/// The route of a path. The router decodes percent-encoding first. When the
-/// decoded form of a path has another route than the raw form, or only the decoded form has a
-/// route, the path is treated as unknown, so that encoding cannot bypass a check.
-fn route_pattern(request: &ServiceRequest) -> Option<String> {
-    let pattern = request.match_pattern()?;
-    (request.resource_map().match_pattern(request.match_info().as_str()).as_ref() == Some(&pattern))
-        .then_some(pattern)
-}
-
 /// The required permission of a request, with this method instead of its own.
 pub(super) fn access_of(request: &ServiceRequest, method: &str) -> Option<RouteAccess> {
-    table::route_access(method, &route_pattern(request)?)
+    table::route_access(method, &RequestRoute::of(request)?.0)
 }
 
 /// 404, or 405 with `Allow` if the path is that of a route with other methods.
@@ -336,6 +333,7 @@ fn memory_owner(identity: &Identity, address: Option<IpAddr>) -> MemoryOwner {
 fn normalize(request: &mut ServiceRequest) {
     if *request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(WithoutBody);
     }
     let uri = request.uri();
     let Some(bare) = bare_path(uri.path()) else { return };

@@ -1,7 +1,7 @@
 //! `GET /catalogue`, `PUT /catalogue`, and its lists `GET /indicators` and `GET /kpis`.
 
 use actix_web::{HttpRequest, get, put, web};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::identity;
@@ -101,6 +101,37 @@ impl CatalogueView {
     }
 }
 
+/// The whole catalogue (docs/specification.md#catalogue). An absent section is empty.
+// Only describes the body in the OpenAPI document: it is read entry by entry, so that all errors
+// are reported at once.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct CatalogueBody {
+    /// The version from which this document was made. If the catalogue has another one by now, the
+    /// response is 409.
+    version: Option<i64>,
+    /// The information systems that figures come from.
+    systems: Vec<SystemDocument>,
+    /// The named splits of indicators.
+    dimensions: Vec<DimensionDocument>,
+    /// The figures that units report.
+    indicators: Vec<IndicatorDocument>,
+    /// The figures that are computed from indicators.
+    kpis: Vec<KpiDocument>,
+    /// Conditions that figures should meet.
+    rules: Vec<RuleDocument>,
+    /// The values to be reached.
+    targets: Vec<TargetDocument>,
+    /// Which units are expected to report what.
+    expectations: Vec<ExpectationDocument>,
+    /// Words that mean the same in patterns.
+    vocabulary: Vec<VocabularyDocument>,
+    /// How figures are recognised in reports.
+    patterns: Vec<PatternDocument>,
+    /// The sentences of the report that the service writes from the ledger.
+    sentences: Vec<SentenceDocument>,
+}
+
 /// The indicators of the catalogue.
 #[derive(Serialize, ToSchema)]
 struct IndicatorList {
@@ -192,7 +223,7 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
     operation_id = "put_catalogue",
     tag = "declarations",
     params(IdempotencyHeader, DryRun),
-    request_body(content((CatalogueDocument = "application/json"))),
+    request_body(content((CatalogueBody = "application/json"))),
     responses((status = 200, description = "The new catalogue; unchanged in the ledger on a dry \
         run", body = CatalogueRecorded), ProblemResponses)
 )]

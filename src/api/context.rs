@@ -69,9 +69,14 @@ impl ServiceContext {
     }
 
     /// The metrics of a snapshot's catalogue and units, which are built again only after a change.
+    /// Those of an earlier state are built for each query, so that they do not replace the current
+    /// ones.
     #[must_use]
     pub fn metric_catalogue(&self, snapshot: &Snapshot) -> Arc<MetricCatalogue> {
         let (state, month) = (snapshot.state(), snapshot.month());
+        if snapshot.is_past() {
+            return Arc::new(MetricCatalogue::new(state, month));
+        }
         let mut last = self.metric_catalogue.lock();
         if let Some(known) = last.as_ref().filter(|known| known.is_of(state, month)) {
             return Arc::clone(known);

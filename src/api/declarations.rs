@@ -98,6 +98,7 @@ impl TargetView {
 
 /// A target to record or to remove, in the form of `GET`.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 struct TargetEntry {
     /// Its code.
@@ -124,6 +125,7 @@ struct TargetEntry {
 
 /// An annotation to record or to remove.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 struct AnnotationEntry {
     /// Its code.
@@ -154,6 +156,7 @@ fn emptied<const NUMBER: bool>() -> Object {
 
 /// Targets to add, to replace whole by their code, or with the value null to remove.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "only describes the body in the OpenAPI document; the body is read entry by entry to \
@@ -178,6 +181,7 @@ response_page! {
 
 /// Annotations to add, to replace whole by their code, or with the text null to remove.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "only describes the body in the OpenAPI document; the body is read entry by entry to \

@@ -12,7 +12,7 @@ use super::limits::account::MemoryAccount;
 use super::limits::streamed::{STREAM_BYTES, StreamWriter, streamed};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{QueryField, QueryReader, QueryValue, one_of, query_params, read_query, words};
-use super::respond::{StreamedFile, respond_streamed};
+use super::respond::{StreamedFile, body_of_head, respond_streamed};
 use crate::app::archive::{TidyFormat, TidySelection, write_selection};
 use crate::app::read::measure_choice::MeasureChoice;
 use crate::app::snapshot::{ReadConsistency, Snapshot};
@@ -25,7 +25,8 @@ query_params! {
     struct ExportParams {
         format: Option<ExportedFormat> =
             "zip (default): figures.csv, units.csv, measures.csv and datapackage.json; csv: \
-             figures.csv alone; sdmx-csv: the values as SDMX-CSV 2.0",
+             figures.csv alone; parquet: the same columns as Parquet; sdmx-csv: the values as \
+             SDMX-CSV 2.0",
         measures: ChosenMeasures,
         unit: Option<String> = "Only this unit and the units below it",
         from: Option<Period> = "First month; of a wider period its first month",
@@ -39,13 +40,14 @@ query_params! {
 struct ExportedFormat(TidyFormat);
 
 impl ExportedFormat {
-    const NAMES: [&'static str; 3] = ["zip", "csv", "sdmx-csv"];
+    const NAMES: [&'static str; 4] = ["zip", "csv", "parquet", "sdmx-csv"];
 }
 
 impl QueryValue for ExportedFormat {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         Ok(Self(match one_of(name, text, &Self::NAMES)? {
             "csv" => TidyFormat::Table,
+            "parquet" => TidyFormat::Parquet,
             "sdmx-csv" => TidyFormat::Sdmx,
             _ => TidyFormat::Package,
         }))
@@ -91,6 +93,7 @@ impl QueryField for ChosenMeasures {
             content(
                 (crate::api::respond::ZipFile = "application/zip"),
                 (String = "text/csv"),
+                (crate::api::respond::ParquetFile = "application/vnd.apache.parquet"),
                 (String = "application/vnd.sdmx.data+csv")
             )
         ),
@@ -117,7 +120,10 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
             measures: choice.map(|choice| choice.declared(state)).transpose()?,
             abandoned: None,
         };
-        write(&context, snapshot, selection, format).await
+        match body_of_head(&request) {
+            Some(body) => Ok(body),
+            None => write(&context, snapshot, selection, format).await,
+        }
     })
     .await
 }
@@ -138,6 +144,13 @@ fn file(format: TidyFormat) -> StreamedFile {
             media_type: "text/csv; charset=utf-8",
             encoding: None,
         },
+        TidyFormat::Parquet => StreamedFile {
+            name: "figures.parquet",
+            format: "parquet",
+            media_type: "application/vnd.apache.parquet",
+            // It is compressed already.
+            encoding: Some(ContentEncoding::Identity),
+        },
         TidyFormat::Sdmx => StreamedFile {
             name: "figures.sdmx.csv",
             format: "sdmx-csv",
@@ -155,7 +168,8 @@ async fn write(
     format: TidyFormat,
 ) -> Result<BoxBody, Problem> {
     let account = MemoryAccount::current();
-    account.reserve(MemoryKind::Response, STREAM_BYTES, context.limits.wait).await?;
+    let bytes = STREAM_BYTES + format.bytes();
+    account.reserve(MemoryKind::Response, bytes, context.limits.wait).await?;
     let turn = context.limits.export_permit().await?;
     let (mut writer, body) = streamed();
     let selection = TidySelection { abandoned: Some(writer.abandoned()), ..selection };

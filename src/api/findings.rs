@@ -1,12 +1,14 @@
 //! `GET /findings`: where figures contradict a rule.
 
 use actix_web::{HttpRequest, get, web};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::context::ServiceContext;
 use super::cursor::offset_cursor;
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{
-    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query,
+    PageLimit, PageOffset, QueryValue, RequestedView, one_of, query_params, read_query, words,
 };
 use super::respond::{respond, response_page};
 use crate::app::read::findings::{FindingQuery, FindingView};
@@ -49,9 +51,17 @@ query_params! {
 /// The severity of a finding.
 struct SeverityWord(&'static str);
 
+impl SeverityWord {
+    const WORDS: [&'static str; 2] = ["warning", "error"];
+}
+
 impl QueryValue for SeverityWord {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
-        one_of(name, text, &["warning", "error"]).map(Self)
+        one_of(name, text, &Self::WORDS).map(Self)
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&Self::WORDS)
     }
 }
 

@@ -4,8 +4,9 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
@@ -25,6 +26,8 @@ const PAGE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img
 const DOCS: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; \
                     img-src 'self' data:; font-src 'self'; connect-src 'self'; \
                     frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// The value of `Content-Encoding` for a body that is not compressed.
+const IDENTITY: &str = "identity";
 /// Browsers use TLS only for two years, in seconds.
 const TLS_ONLY: &str = "max-age=63072000";
 
@@ -50,6 +53,10 @@ pub async fn headers(
     let is_unchanged = answer.status() == StatusCode::NOT_MODIFIED;
     let is_docs = answer.request().path().starts_with("/docs");
     let headers = answer.headers_mut();
+    // It tells the service itself not to compress, and is no encoding of a response (RFC 9110).
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == IDENTITY) {
+        headers.remove(CONTENT_ENCODING);
+    }
     let mut put = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));

@@ -24,10 +24,33 @@ pub use crate::prometheus::ServiceMetrics;
 )]
 #[get("/livez")]
 pub async fn livez(context: web::Data<ServiceContext>) -> HandlerResult {
-    if context.health.is_stalled() {
-        return Err(Problem::stalled());
-    }
+    check_threads(&context)?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n"))
+}
+
+/// Checks that every thread has made progress.
+///
+/// # Errors
+/// 503 if a thread has made no progress for a minute.
+pub fn check_threads(context: &ServiceContext) -> Result<(), Problem> {
+    if context.health.is_stalled() { Err(Problem::stalled()) } else { Ok(()) }
+}
+
+/// Checks that the ledger is loaded, the database responds and the system clock is right.
+///
+/// # Errors
+/// 503 if not.
+pub async fn check_ready(context: &ServiceContext) -> Result<(), Problem> {
+    let app = context.app()?.clone();
+    if let Some(sentence) = app.trouble() {
+        return Err(Problem::unsound(sentence));
+    }
+    let clock = app.clock().clone();
+    crate::sync::blocking(move || app.store().ping())
+        .await
+        .map_err(|_stopping| Problem::loading())?
+        .map_err(crate::error::Error::Store)?;
+    clock.fault().map_or(Ok(()), |fault| Err(Problem::clock(fault)))
 }
 
 /// Check that the service is ready.
@@ -50,24 +73,15 @@ pub async fn livez(context: web::Data<ServiceContext>) -> HandlerResult {
 )]
 #[get("/readyz")]
 pub async fn readyz(context: web::Data<ServiceContext>) -> HandlerResult {
-    let app = context.app()?.clone();
-    if let Some(sentence) = app.trouble() {
-        return Err(Problem::unsound(sentence));
-    }
-    let (clock, newest) = (app.clock().clone(), app.state().recorded_at);
-    crate::sync::blocking(move || app.store().ping())
-        .await
-        .map_err(|_stopping| Problem::loading())?
-        .map_err(crate::error::Error::Store)?;
-    if let Some(fault) = clock.fault() {
-        return Err(Problem::clock(fault));
-    }
+    check_ready(&context).await?;
+    let app = context.app()?;
+    let (clock, newest) = (app.clock(), app.state().recorded_at);
     let mut text = "ready\n".to_owned();
     if clock.ahead(newest) > MAX_JUMP {
         text += "warning: the timestamp of the newest revision is in the future; new revisions get \
             the same timestamp until the clock has passed it\n";
     }
-    let changes = context.app()?.history_changes();
+    let changes = app.history_changes();
     if changes.changes > 0 {
         text += &format!(
             "the history of the ledger has been replaced {} time(s) since this instance started; \

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use kpi::number::{Decimal64, Rounded};
+use kpi::number::{Decimal64, Rounded, write_double};
 
 /// A part of a JSON text. It is reused for each point of a response, so that no memory is allocated
 /// for a single point.
@@ -16,10 +16,19 @@ pub struct JsonBuffer {
     passed: Option<u8>,
 }
 
+/// The room for a part, so that it need not grow.
+const ROOM: usize = FULL + (4 << 10);
+
 /// The number of bytes from which a text is passed on.
 const FULL: usize = 8 << 10;
 
 impl JsonBuffer {
+    /// A text with room for all that is written before it is passed on.
+    #[must_use]
+    pub fn with_room() -> Self {
+        Self { bytes: Vec::with_capacity(ROOM), passed: None }
+    }
+
     /// Passes the text on if it is long enough, and begins the next part.
     ///
     /// # Errors
@@ -81,9 +90,9 @@ impl JsonBuffer {
     pub fn word(&mut self, word: Option<&'static str>) {
         match word {
             Some(word) => {
-                self.bytes.push(b'"');
+                self.ready("\"");
                 self.ready(word);
-                self.bytes.push(b'"');
+                self.ready("\"");
             }
             None => self.ready("null"),
         }
@@ -91,20 +100,16 @@ impl JsonBuffer {
 
     /// Writes a computed number, or null.
     pub fn rounded(&mut self, number: Option<Rounded>) {
-        let Some(number) = number else { return self.ready("null") };
-        if let Some(whole) = number.whole() {
-            self.ready(itoa::Buffer::new().format(whole));
-        } else if number.is_short() {
-            self.double(Some(number.get()));
-        } else {
-            self.display(&number);
+        match number {
+            Some(number) => number.write_to(&mut self.bytes),
+            None => self.ready("null"),
         }
     }
 
     /// Writes a double, also a whole one with a point, or null.
     pub fn double(&mut self, number: Option<f64>) {
         match number.filter(|number| number.is_finite()) {
-            Some(number) => self.ready(zmij::Buffer::new().format_finite(number)),
+            Some(number) => write_double(number, &mut self.bytes),
             None => self.ready("null"),
         }
     }

@@ -23,7 +23,6 @@ use super::respond::{WorkbookFile, respond, respond_changed, response_page};
 use super::response_format::WORKBOOK;
 use crate::app::RevisionRef;
 use crate::app::read::observations::{FigureQuery, MAX_PAGE, ObservationView};
-use crate::app::read::past_submissions::SourceView;
 use crate::app::write::idempotency::Replayable;
 use crate::app::write::receipt::Receipt;
 use crate::app::write::submission::SubmissionInput;
@@ -50,12 +49,23 @@ const ROW: usize = 1 << 10;
 )]
 pub struct SubmissionBody {
     /// Where the figures come from.
-    source: Option<SourceView>,
+    source: Option<SourceBody>,
     /// The reason of the change; required for figures of closed months.
     reason: Option<String>,
     /// The figures, 1 to 50,000.
     #[schema(min_items = 1, max_items = 50000)]
     observations: Vec<ObservationBody>,
+}
+
+/// The source of a submission.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "see SubmissionBody")]
+pub struct SourceBody {
+    /// The kind of source, in the sender's words; `api` when absent.
+    kind: Option<String>,
+    /// The sender's own reference, such as a document number.
+    reference: Option<String>,
 }
 
 /// A figure as JSON.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::json_text::JsonBuffer;
-use crate::app::read::fields::{Field, FieldChoice};
+use crate::app::read::fields::{Field, FieldChoice, FieldSet};
 use crate::app::read::series::PointView;
 use kpi::change::{UnavailableReason, ValueReason};
-use kpi::period::Period;
+use kpi::period::{Period, Step};
 use kpi::value::Origin;
 
 /// A period, and its text in quotes, written once for all points of a response.
@@ -21,18 +21,64 @@ impl PeriodText {
     #[must_use]
     pub fn new(period: Period) -> Self {
         let mut name = String::with_capacity(12);
-        let written = write!(name, "\"{period}\"");
-        debug_assert!(written.is_ok(), "a text takes all characters");
+        name.push('"');
+        if period.step() == Step::Month {
+            name.extend(period.first().characters());
+        } else {
+            let written = write!(name, "{period}");
+            debug_assert!(written.is_ok(), "a text takes all characters");
+        }
+        name.push('"');
         Self { name, period }
     }
 }
 
 /// Writes those fields that belong to the point, in the order of [`Field::ALL`].
 pub fn write_fields(point: &PointView, period: &PeriodText, to: &mut JsonBuffer) {
-    for field in point.fields.intersection(FieldChoice::POINT).iter() {
+    let fields = point.fields.intersection(FieldChoice::POINT);
+    write_members(point, fields, to, |field, to| write_value(point, period, field, to));
+}
+
+/// Writes fields of a point, or of a row with this point, in the order of [`Field::ALL`]; `write`
+/// writes the values.
+pub fn write_members(
+    point: &PointView,
+    fields: FieldSet,
+    to: &mut JsonBuffer,
+    write: impl Fn(Field, &mut JsonBuffer),
+) {
+    let mut fields = fields.iter();
+    if let Some(first) = fields.next() {
         to.comma();
-        to.ready(field.json_key());
-        write_value(point, period, field, to);
+        to.ready(first.json_key());
+        write(first, to);
+    }
+    for field in fields {
+        if is_null(point, field) {
+            to.ready(field.json_null());
+        } else {
+            to.ready(field.further_json_key());
+            write(field, to);
+        }
+    }
+}
+
+/// Whether a field that a point has without `fields=`, and that is null in most points, is null. Of
+/// others the answer is `false`: [`write_value`] writes their null.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are written one by one")]
+fn is_null(point: &PointView, field: Field) -> bool {
+    match field {
+        Field::ValueReason => point.value_reason.is_none(),
+        Field::TakenFrom => point.taken_from.is_none(),
+        Field::Stated => point.stated.is_none(),
+        Field::DeltaReason => point.delta_reason.is_none(),
+        Field::DeltaPercentReason => point.delta_percent_reason.is_none(),
+        Field::LikeForLikeDeltaReason => point.like_for_like_delta_reason.is_none(),
+        Field::LikeForLikePercentReason => point.like_for_like_percent_reason.is_none(),
+        Field::YearDeltaReason => point.year_delta_reason.is_none(),
+        Field::YearDeltaPercentReason => point.year_delta_percent_reason.is_none(),
+        Field::YearToDateReason => point.year_to_date_reason.is_none(),
+        _ => false,
     }
 }
 
@@ -94,7 +140,6 @@ fn reason(to: &mut JsonBuffer, reason: Option<UnavailableReason>) {
 #[cfg(test)]
 pub mod choices {
     use super::*;
-    use crate::app::read::fields::FieldSet;
     use crate::app::read::series::OperandValues;
     use kpi::number::{Decimal64, Rounded};
 

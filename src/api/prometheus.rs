@@ -4,48 +4,44 @@
 //! Parameters are in the query or, with POST, in a form. Responses and errors have the shape of
 //! Prometheus.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod alerts;
+mod call;
+mod query;
+mod response;
+mod series;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use serde::Serialize;
-use serde::ser::SerializeSeq;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use self::call::ApiCall;
+use self::response::{ApiResult, success};
 use super::constants::MAX_FORM;
 use super::context::ServiceContext;
+use super::health;
 use super::limits::account::MemoryAccount;
-use super::limits::unsent::ResponsePieces;
 use super::problem::ReachedLimit;
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{MinRevision, query_params, read_query};
-use crate::app::App;
-use crate::app::snapshot::{ReadConsistency, Snapshot};
-use crate::app::{MalformedRevision, RevisionRef};
+use crate::app::RevisionRef;
+use crate::app::snapshot::{AsOf, ReadConsistency, Snapshot};
 use crate::memory::MemoryKind;
 use crate::prometheus::exposition;
-use crate::prometheus::info::{INFO_LABELS, MetricCatalogue};
 use crate::prometheus::memory::QueryMemory;
 use crate::prometheus::metadata::metadata;
-use crate::prometheus::names::MetricSubject;
-use crate::prometheus::select::{MetricSeries, SeriesRequest, latest, select};
-use kpi::metric::{InfoMetric, LABELS, label_name};
-use kpi::period::{FIRST_MONTH, LAST_MONTH, Month};
-use promql::labels::{LabelSet, NAME};
-use promql::{
-    MAX_ANSWER_BYTES, MAX_SECONDS, MAX_STEPS, QueryError, QueryOutput, QueryPlan, SeriesSelector,
-    evaluate_instant, evaluate_range, format_seconds, format_value, month_of,
-};
+use crate::prometheus::select::latest;
+use promql::{MAX_SECONDS, QueryError};
 
 /// Maximum memory per series of `/metrics/figures`, in bytes, its lines of text included.
 const SCRAPED: usize = 1 << 10;
 /// Memory that a query reserves when it begins, in bytes; it reserves more as needed.
 const QUERY: usize = 1 << 20;
-/// Maximum number of selectors in one query of labels or series.
-const MAX_MATCHES: usize = 100;
+/// The header that names an earlier state, as the parameter `as_of` does: a dashboard's data source
+/// sends it with each query.
+const AS_OF_HEADER: &str = "egov-kpi-as-of";
 /// The Prometheus version that the responses follow; Grafana reads it.
 const PROMETHEUS_VERSION: &str = "2.42.0";
 
@@ -63,34 +59,22 @@ pub fn routes(config: &mut web::ServiceConfig) {
     };
     let scope = web::scope("/prometheus/api/v1")
         .app_data(web::PayloadConfig::new(MAX_FORM))
-        .service(asked("/query", query))
-        .service(asked("/query_range", query_range))
-        .service(asked("/labels", labels))
-        .service(asked("/series", series))
+        .service(asked("/query", query::query))
+        .service(asked("/query_range", query::query_range))
+        .service(asked("/format_query", query::format_query))
+        .service(asked("/labels", series::labels))
+        .service(asked("/series", series::series))
         .service(asked("/query_exemplars", nothing))
-        .route("/label/{name}/values", web::get().to(both(label_values)))
+        .route("/label/{name}/values", web::get().to(both(series::label_values)))
         .route("/metadata", web::get().to(both(described)))
-        .route("/rules", web::get().to(both(rules)))
-        .route("/alerts", web::get().to(both(alerts)))
+        .route("/rules", web::get().to(both(alerts::rules)))
+        .route("/alerts", web::get().to(both(alerts::alerts)))
         .route("/status/buildinfo", web::get().to(both(build)));
-    config.service(scope);
+    config
+        .service(scope)
+        .route("/prometheus/-/healthy", web::get().to(healthy))
+        .route("/prometheus/-/ready", web::get().to(ready));
 }
-
-/// What a handler receives.
-struct ApiCall {
-    snapshot: Snapshot,
-    /// The metrics of its catalogue and units.
-    catalogue: Arc<MetricCatalogue>,
-    path: Vec<String>,
-    parameters: Vec<(String, String)>,
-    /// The deadline of the response.
-    until: Instant,
-    /// The memory reserved for the query.
-    memory: QueryMemory,
-}
-
-/// A complete JSON response.
-type ApiResult = Result<ResponsePieces, QueryError>;
 
 async fn answer(
     request: HttpRequest,
@@ -98,9 +82,9 @@ async fn answer(
     body: Result<web::Bytes, actix_web::Error>,
     handler: fn(ApiCall) -> ApiResult,
 ) -> HttpResponse {
-    let Ok(app) = context.app() else {
+    if context.app().is_err() {
         return refused(&QueryError::unavailable("the ledger is being loaded"));
-    };
+    }
     let Ok(body) = body else {
         return form_too_long();
     };
@@ -124,10 +108,17 @@ async fn answer(
         Ok(until) => until,
         Err(refusal) => return refused(&refusal),
     };
-    let snapshot = match snapshot(app, &parameters).await {
-        Ok(snapshot) => snapshot,
-        Err(answer) => return answer,
+    let wanted = match consistency(&request, &parameters) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refused(&refusal),
     };
+    let read = tokio::time::timeout_at(until.into(), context.read_snapshot(&wanted));
+    let snapshot = match read.await {
+        Ok(Ok(snapshot)) => snapshot,
+        Ok(Err(problem)) => return no_snapshot(problem),
+        Err(_elapsed) => return bounded(&QueryError::timeout(), "promql_time"),
+    };
+    let past = past_time(&wanted, &snapshot);
     // Memory first, then the permit: a client that waits for its share of memory must not hold a
     // permit.
     let account = MemoryAccount::current();
@@ -153,7 +144,7 @@ async fn answer(
     let left = until.saturating_duration_since(Instant::now());
     let catalogue = context.metric_catalogue(&snapshot);
     let memory = QueryMemory::new(permit);
-    let call = ApiCall { snapshot, catalogue, path, parameters, until, memory };
+    let call = ApiCall { snapshot, past, catalogue, path, parameters, until, memory };
     let processed = context.limits.heavy.run(left, move || {
         // The permit is held until the query is processed, even if the client has gone
         let _turn = turn;
@@ -181,26 +172,49 @@ fn limit_of(refusal: &QueryError) -> &'static str {
     }
 }
 
-/// The snapshot for a query; with `min_revision` it includes that revision.
-async fn snapshot(app: &App, parameters: &[(String, String)]) -> Result<Snapshot, HttpResponse> {
-    let named = parameters
-        .iter()
-        .find(|(key, _)| key == "min_revision")
-        .map(|(_, value)| value.parse::<RevisionRef>())
-        .transpose();
-    let bad = |error: MalformedRevision| {
-        refused(&QueryError::bad(format!("invalid parameter \"min_revision\": {error}")))
+/// The requested state: `as_of`, also as a header, and `min_revision`.
+fn consistency(
+    request: &HttpRequest,
+    parameters: &[(String, String)],
+) -> Result<ReadConsistency, QueryError> {
+    let given = |name: &str| {
+        parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     };
-    let wanted =
-        ReadConsistency { min_revision: named.map_err(bad)?, ..ReadConsistency::default() };
-    app.snapshot(&wanted).await.map_err(|error| {
-        let message = error.to_string();
-        match Problem::from(error).status {
-            409 => HttpResponse::Conflict()
-                .json(json!({ "status": "error", "errorType": "other_history", "error": message })),
-            _ => refused(&QueryError::unavailable(message)),
-        }
-    })
+    let bad = |name: &str, error: String| {
+        QueryError::bad(format!("invalid parameter \"{name}\": {error}"))
+    };
+    let header = match request.headers().get(AS_OF_HEADER).map(|value| value.to_str()) {
+        Some(Ok(text)) => Some(text.trim()),
+        Some(Err(_binary)) => return Err(bad("as_of", "not a text".to_owned())),
+        None => None,
+    };
+    let stated = |text: &&str| !text.is_empty();
+    let as_of = given("as_of").filter(stated).or(header.filter(stated));
+    let as_of = as_of.map(str::parse::<AsOf>).transpose().map_err(|error| bad("as_of", error))?;
+    let min_revision = given("min_revision").map(str::parse::<RevisionRef>).transpose();
+    let min_revision = min_revision.map_err(|error| bad("min_revision", error.to_string()))?;
+    Ok(ReadConsistency { as_of, min_revision, ..ReadConsistency::default() })
+}
+
+/// The time of the earlier state that was asked for, in milliseconds since 1970.
+fn past_time(wanted: &ReadConsistency, snapshot: &Snapshot) -> Option<i64> {
+    let time = match wanted.as_of? {
+        AsOf::Time(time) => time,
+        AsOf::Revision(_) => snapshot.state().recorded_at,
+    };
+    Some(time.get() / 1000)
+}
+
+/// The response when the requested state cannot be read, in the form of Prometheus.
+fn no_snapshot(problem: Problem) -> HttpResponse {
+    let message = problem.detail.clone().into_string();
+    match (problem.status, problem.bound) {
+        (409, _) => HttpResponse::Conflict()
+            .json(json!({ "status": "error", "errorType": "other_history", "error": message })),
+        (422, _) => refused(&QueryError::bad(format!("invalid parameter \"as_of\": {message}"))),
+        (_, Some(bound)) => bounded(&QueryError::unavailable(message), bound),
+        (_, None) => refused(&QueryError::unavailable(message)),
+    }
 }
 
 fn refused(refusal: &QueryError) -> HttpResponse {
@@ -239,377 +253,8 @@ fn deadline(parameters: &[(String, String)]) -> Result<Instant, QueryError> {
     Ok(Instant::now() + asked.unwrap_or(most).min(most))
 }
 
-impl ApiCall {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.parameters
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-            .filter(|value| !value.is_empty())
-    }
-
-    fn needed(&self, name: &str) -> Result<&str, QueryError> {
-        self.text(name)
-            .ok_or_else(|| QueryError::bad(format!("invalid parameter \"{name}\": it is missing")))
-    }
-
-    fn time(&self, name: &str) -> Result<Option<i64>, QueryError> {
-        let fault =
-            |error: String| QueryError::bad(format!("invalid parameter \"{name}\": {error}"));
-        self.text(name).map(promql::parse_time).transpose().map_err(fault)
-    }
-
-    fn now(&self) -> i64 {
-        self.snapshot.clock().now().get() / 1000
-    }
-
-    /// The selectors of `match[]`.
-    fn matches(&self) -> Result<Vec<SeriesSelector>, QueryError> {
-        let named = self.parameters.iter().filter(|(key, _)| key == "match[]");
-        let found = named.map(|(_, text)| promql::selector(text)).collect::<Result<Vec<_>, _>>()?;
-        if found.len() > MAX_MATCHES {
-            Err(QueryError::bad(format!("more than {MAX_MATCHES} match[] parameters")))
-        } else {
-            Ok(found)
-        }
-    }
-
-    /// The series that the selectors of `match[]` name between `start` and `end`.
-    fn select_matches(
-        &mut self,
-        selectors: &[SeriesSelector],
-    ) -> Result<Vec<MetricSeries>, QueryError> {
-        let (start, end) = (self.time("start")?, self.time("end")?);
-        let first = start.map_or(FIRST_MONTH, month_of);
-        let last = end.map_or(LAST_MONTH, month_of);
-        let wanted: Vec<SeriesRequest<'_>> = selectors
-            .iter()
-            .map(|selector| SeriesRequest {
-                name: selector.name.as_deref(),
-                matchers: &selector.matchers,
-                first,
-                last,
-            })
-            .collect();
-        Ok(select(&self.snapshot, &self.catalogue, &wanted, self.until, &mut self.memory)?
-            .1
-            .into_iter()
-            .flatten()
-            .collect())
-    }
-
-    /// Plans the query and selects its series, for evaluation times from `start` to `end`.
-    fn plan_query(
-        &mut self,
-        start: i64,
-        end: i64,
-        until: Instant,
-    ) -> Result<(QueryPlan, Vec<Vec<MetricSeries>>), QueryError> {
-        let plan = promql::plan(self.needed("query")?)?;
-        let months: Vec<(Month, Month)> =
-            plan.selectors.iter().map(|selector| selector.months(start, end)).collect();
-        let wanted: Vec<SeriesRequest<'_>> = plan
-            .selectors
-            .iter()
-            .zip(months)
-            .map(|(selector, (first, last))| SeriesRequest {
-                name: selector.name.as_deref(),
-                matchers: &selector.matchers,
-                first,
-                last,
-            })
-            .collect();
-        let series = select(&self.snapshot, &self.catalogue, &wanted, until, &mut self.memory)?.1;
-        Ok((plan, series))
-    }
-}
-
-fn query(mut call: ApiCall) -> ApiResult {
-    let (time, until) = (call.time("time")?.unwrap_or_else(|| call.now()), call.until);
-    let (plan, series) = call.plan_query(time, time, until)?;
-    let answer = evaluate_instant(&plan, &series, time, until, &mut call.memory)?;
-    drop(series);
-    written(call.memory, &answer)
-}
-
-fn query_range(mut call: ApiCall) -> ApiResult {
-    let until = call.until;
-    let time = |name: &str| {
-        call.time(name)?
-            .ok_or_else(|| QueryError::bad(format!("invalid parameter \"{name}\": it is missing")))
-    };
-    let (start, end) = (time("start")?, time("end")?);
-    if end < start {
-        return Err(QueryError::bad(
-            "invalid parameter \"end\": end timestamp must not be before start time",
-        ));
-    }
-    let step = promql::parse_duration(call.needed("step")?)
-        .map_err(|error| QueryError::bad(format!("invalid parameter \"step\": {error}")))?;
-    if step <= 0 {
-        return Err(QueryError::bad(
-            "invalid parameter \"step\": zero or negative query resolution step widths are not \
-             accepted. Try a positive integer",
-        ));
-    }
-    if (end - start) / step > MAX_STEPS {
-        return Err(QueryError::bad(
-            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query \
-             resolution (?step=XX)",
-        ));
-    }
-    let (plan, series) = call.plan_query(start, end, until)?;
-    let answer = evaluate_range(&plan, &series, (start, end, step), until, &mut call.memory)?;
-    drop(series);
-    written(call.memory, &answer)
-}
-
-/// A writer with a limit of bytes.
-struct LimitedWriter<'a> {
-    pieces: &'a mut ResponsePieces,
-    left: usize,
-}
-
-impl std::io::Write for LimitedWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.pieces.write(bytes)?;
-        self.left = self.left.checked_sub(written).ok_or(std::io::ErrorKind::FileTooLarge)?;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn success(memory: QueryMemory, data: &impl Serialize) -> ApiResult {
-    #[derive(Serialize)]
-    struct SuccessBody<'a, T> {
-        status: &'static str,
-        data: &'a T,
-    }
-    let mut pieces = ResponsePieces::new(memory.into_permit());
-    let written = serde_json::to_writer(
-        LimitedWriter { pieces: &mut pieces, left: MAX_ANSWER_BYTES },
-        &SuccessBody { status: "success", data },
-    );
-    match written {
-        Ok(()) => Ok(pieces),
-        Err(_short) if pieces.is_exhausted() => Err(QueryError::memory()),
-        Err(error) if error.io_error_kind() == Some(std::io::ErrorKind::FileTooLarge) => {
-            Err(QueryError::too_much(format!(
-                "the response would be longer than {MAX_ANSWER_BYTES} bytes: query fewer series, \
-                 or use a longer step"
-            )))
-        }
-        Err(error) => Err(QueryError::execution(error.to_string())),
-    }
-}
-
-/// The result of a query.
-#[derive(Serialize)]
-struct QueryData<T> {
-    #[serde(rename = "resultType")]
-    kind: &'static str,
-    result: T,
-}
-
-/// A timestamp and a value: `[1633046400, "78.9"]`.
-struct SamplePoint(i64, f64);
-
-/// A timestamp in milliseconds, written in seconds.
-struct UnixSeconds(i64);
-
-impl Serialize for UnixSeconds {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 1000 == 0 {
-            return serializer.serialize_i64(self.0 / 1000);
-        }
-        RawValue::from_string(format_seconds(self.0))
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
-    }
-}
-
-impl Serialize for SamplePoint {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (UnixSeconds(self.0), format_value(self.1)).serialize(serializer)
-    }
-}
-
-#[derive(Serialize)]
-struct InstantSeries<'a> {
-    metric: &'a LabelSet,
-    value: SamplePoint,
-}
-
-#[derive(Serialize)]
-struct RangeSeries<'a> {
-    metric: &'a LabelSet,
-    #[serde(serialize_with = "points")]
-    values: &'a [(i64, f64)],
-}
-
-/// A value holds for its month, so the points of a range repeat it: its text is made once.
-fn points<S: serde::Serializer>(values: &[(i64, f64)], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(values.len()))?;
-    let mut last: Option<(u64, String)> = None;
-    for (time, value) in values {
-        let bits = value.to_bits();
-        let text = match last.take().filter(|(before, _)| *before == bits) {
-            Some((_, text)) => text,
-            None => format_value(*value),
-        };
-        list.serialize_element(&(UnixSeconds(*time), &text))?;
-        last = Some((bits, text));
-    }
-    list.end()
-}
-
-fn written(memory: QueryMemory, answer: &QueryOutput) -> ApiResult {
-    match answer {
-        QueryOutput::Scalar(time, value) => {
-            success(memory, &QueryData { kind: "scalar", result: SamplePoint(*time, *value) })
-        }
-        QueryOutput::Text(time, text) => {
-            success(memory, &QueryData { kind: "string", result: (UnixSeconds(*time), text) })
-        }
-        QueryOutput::Vector(time, samples) => {
-            let vector: Vec<InstantSeries<'_>> = samples
-                .iter()
-                .map(|sample| InstantSeries {
-                    metric: &sample.labels,
-                    value: SamplePoint(*time, sample.value),
-                })
-                .collect();
-            success(memory, &QueryData { kind: "vector", result: vector })
-        }
-        QueryOutput::Matrix(series) => {
-            let matrix: Vec<RangeSeries<'_>> = series
-                .iter()
-                .map(|(labels, values)| RangeSeries { metric: labels, values })
-                .collect();
-            success(memory, &QueryData { kind: "matrix", result: matrix })
-        }
-    }
-}
-
-fn labels(mut call: ApiCall) -> ApiResult {
-    let selectors = call.matches()?;
-    if selectors.is_empty() {
-        let state = call.snapshot.state();
-        let dimensions =
-            state.catalogue.document.dimensions.iter().map(|dimension| label_name(&dimension.code));
-        let all: BTreeSet<String> = LABELS
-            .iter()
-            .chain(&INFO_LABELS)
-            .map(|&label| label.to_owned())
-            .chain([NAME.to_owned()])
-            .chain(dimensions)
-            .collect();
-        return success(call.memory, &all);
-    }
-    let found: BTreeSet<String> = call
-        .select_matches(&selectors)?
-        .iter()
-        .flat_map(|series| {
-            series.labels.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
-        })
-        .collect();
-    success(call.memory, &found)
-}
-
-fn label_values(mut call: ApiCall) -> ApiResult {
-    let name = call.path.first().cloned().unwrap_or_default();
-    let selectors = call.matches()?;
-    let found: BTreeSet<String> = if selectors.is_empty() {
-        all_values(&call, &name)
-    } else {
-        call.select_matches(&selectors)?
-            .iter()
-            .map(|series| series.labels.get(&name).to_owned())
-            .collect()
-    };
-    success(call.memory, &found.iter().filter(|value| !value.is_empty()).collect::<Vec<_>>())
-}
-
-/// All possible values of a label.
-fn all_values(call: &ApiCall, name: &str) -> BTreeSet<String> {
-    let state = call.snapshot.state();
-    let of_units = |value: fn(&kpi::unit::Unit) -> String| state.units.iter().map(value).collect();
-    match name {
-        NAME => recorded(call),
-        "unit" => of_units(|unit| unit.document.code.clone()),
-        "unit_name" => of_units(|unit| unit.document.shown().to_owned()),
-        "unit_kind" => of_units(|unit| unit.document.kind.name().to_owned()),
-        "parent" => of_units(|unit| unit.document.parent.clone().unwrap_or_default()),
-        "level" => of_units(|unit| unit.depth.to_string()),
-        "rule" => {
-            state.standing().within(state.units.all()).map(|finding| finding.rule.clone()).collect()
-        }
-        "severity" => ["warning", "error"].map(ToOwned::to_owned).into(),
-        _ => {
-            let named = state
-                .catalogue
-                .document
-                .dimensions
-                .iter()
-                .filter(|dimension| label_name(&dimension.code) == name);
-            let infos = InfoMetric::ALL
-                .into_iter()
-                .filter(|_| INFO_LABELS.contains(&name))
-                .flat_map(|info| call.catalogue.info_series(state, info));
-            named
-                .flat_map(|dimension| dimension.members.iter().map(|member| member.code.clone()))
-                .chain(infos.map(|labels| labels.get(name).to_owned()))
-                .collect()
-        }
-    }
-}
-
-/// The metrics with recorded figures; a kpi counts if all its operands have any.
-fn recorded(call: &ApiCall) -> BTreeSet<String> {
-    let state = call.snapshot.state();
-    let there = |code: &str| {
-        state
-            .measures
-            .iter()
-            .any(|(id, measure)| measure.code == code && state.cube.has_figures(id))
-    };
-    let mut known: BTreeMap<String, bool> = BTreeMap::new();
-    let mut all_there = |code: &str| {
-        *known.entry(code.to_owned()).or_insert_with(|| match state.catalogue.kpi(code) {
-            Some(kpi) => {
-                kpi.formula.references().iter().all(|reference| there(&reference.indicator))
-            }
-            None => there(code),
-        })
-    };
-    call.catalogue
-        .all_names()
-        .iter()
-        .filter(|(_, subject)| match subject {
-            MetricSubject::Measure { code, .. } => all_there(code),
-            MetricSubject::Beside(..) | MetricSubject::Info(_) => true,
-        })
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-fn series(mut call: ApiCall) -> ApiResult {
-    let selectors = call.matches()?;
-    if selectors.is_empty() {
-        return Err(QueryError::bad("no match[] parameter provided"));
-    }
-    let found: BTreeSet<LabelSet> =
-        call.select_matches(&selectors)?.iter().map(|series| (*series.labels).clone()).collect();
-    success(call.memory, &found)
-}
-
 fn described(call: ApiCall) -> ApiResult {
-    let limit = call.text("limit").map_or(Ok(usize::MAX), |text| {
-        text.parse().map_err(|_no_number| QueryError::bad("limit must be a number"))
-    })?;
+    let limit = call.limit()?;
     let metric = call.text("metric");
     let all = metadata(call.snapshot.state());
     let entries = all
@@ -628,12 +273,16 @@ fn nothing(call: ApiCall) -> ApiResult {
     success(call.memory, &json!([]))
 }
 
-fn rules(call: ApiCall) -> ApiResult {
-    success(call.memory, &json!({ "groups": [] }))
+/// Whether the process runs, as `/livez`.
+async fn healthy(context: web::Data<ServiceContext>) -> HandlerResult {
+    health::check_threads(&context)?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("egov-kpi is Healthy.\n"))
 }
 
-fn alerts(call: ApiCall) -> ApiResult {
-    success(call.memory, &json!({ "alerts": [] }))
+/// Whether the service is ready, as `/readyz`.
+async fn ready(context: web::Data<ServiceContext>) -> HandlerResult {
+    health::check_ready(&context).await?;
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("egov-kpi is Ready.\n"))
 }
 
 // Grafana reads this to find out what the server supports. There is no `features` field, because

@@ -64,6 +64,10 @@ impl QueryValue for QualityRule {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         one_of(name, text, &RULES).map(Self)
     }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&RULES)
+    }
 }
 
 impl QueryValue for OutlierMethod {

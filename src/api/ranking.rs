@@ -8,15 +8,18 @@ use super::context::ServiceContext;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::json_text::JsonBuffer;
 use super::limits::unsent::ResponsePieces;
-use super::point_text::{PeriodText, write_value};
+use super::point_text::{PeriodText, write_members, write_value};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{RequestedView, SinglePeriod, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
+use super::series::HEAVY;
 use crate::app::read::fields::{Field, FieldChoice};
 use crate::app::read::ranking::{RankingQuery, RankingRow, RankingView};
+use crate::app::snapshot::Snapshot;
 use crate::render::sheet_plan::{ChartKind, SheetPlan, SheetSubject};
 use crate::render::table::{ResponseCell, ResponseTable, text};
 use kpi::measure::Measure;
+use kpi::period::Step;
 use kpi::target::TargetStatus;
 
 query_params! {
@@ -73,9 +76,27 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
             of_today: params.geography.is_some_and(|UnitsOfToday(today)| today),
             fields: params.fields.requested(),
         };
+        if is_light(&snapshot, &query) {
+            return Ok(snapshot.ranking(&query)?);
+        }
         context.compute(move || snapshot.ranking(&query)).await
     })
     .await
+}
+
+/// Whether a ranking takes no longer than a light query for series: of a month, without sums over
+/// many months and counts of reports, and the ranked units with all units below them are few.
+fn is_light(snapshot: &Snapshot, query: &RankingQuery) -> bool {
+    let units = &snapshot.state().units;
+    let below = match &query.parent {
+        Some(parent) => units.position(parent).map_or(0, |parent| units.subtree(parent).len()),
+        None => units.len(),
+    };
+    // The month, the one before and that of the year before.
+    3 * below < HEAVY
+        && !snapshot.state().catalogue.counts_reports(&query.measure)
+        && query.period.step() == Step::Month
+        && !query.fields.needs_many_months()
 }
 
 impl TableContent for RankingView {
@@ -101,7 +122,7 @@ impl TableContent for RankingView {
 /// # Errors
 /// Those of the writer.
 fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
-    let mut text = JsonBuffer::default();
+    let mut text = JsonBuffer::with_room();
     text.ready("{");
     text.member("revision", &ranking.revision);
     text.member("revision_hash", &ranking.revision_hash);
@@ -116,11 +137,9 @@ fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
     for (row, period) in ranking.rows.iter().zip(period.iter().cycle()) {
         text.comma();
         text.ready("{");
-        for field in row.point.fields.iter() {
-            text.comma();
-            text.ready(field.json_key());
-            write_row_value(row, period, field, &mut text);
-        }
+        write_members(&row.point, row.point.fields, &mut text, |field, text| {
+            write_row_value(row, period, field, text);
+        });
         text.ready("}");
         text.pass_full(out)?;
     }

@@ -3,7 +3,10 @@
 
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::access::identity;
 use super::body::{UploadedFile, upload};
@@ -11,7 +14,7 @@ use super::context::ServiceContext;
 use super::idempotency::{IdempotencyHeader, idempotency_key};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{
-    QueryNote, QueryReader, QueryValue, StateParams, one_of, query_params, read_query,
+    QueryNote, QueryReader, QueryValue, StateParams, one_of, query_params, read_query, words,
 };
 use super::respond::{ResponseBody, file_name, respond, respond_changed};
 use super::response_format::ResponseFormat;
@@ -33,7 +36,8 @@ const UNDERSTOOD: &str = "text/plain, text/markdown, application/pdf, the DOCX t
 pub struct DocumentFile(Vec<u8>);
 
 /// A form with a document.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 pub struct ReportForm {
     /// The document.
@@ -250,12 +254,18 @@ struct DocumentFormat(ResponseFormat);
 
 impl QueryValue for DocumentFormat {
     fn parse(name: &str, text: &str) -> Result<Self, String> {
-        let word = one_of(name, text, &["md", "docx"])?;
+        let word = one_of(name, text, &Self::WORDS)?;
         Ok(Self(if word == "docx" { ResponseFormat::Docx } else { ResponseFormat::Markdown }))
+    }
+
+    fn value_schema() -> RefOr<Schema> {
+        words(&Self::WORDS)
     }
 }
 
 impl DocumentFormat {
+    const WORDS: [&'static str; 2] = ["md", "docx"];
+
     /// The format that an `Accept` header prefers.
     fn of_accept(request: &HttpRequest) -> Self {
         let accept =

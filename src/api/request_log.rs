@@ -1,6 +1,7 @@
 //! Wraps every request: its identifier, its metrics, its line in the log, and a problem document in
 //! place of a bare error of the framework.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{ResponseError, web};
+use actix_web::{HttpMessage, ResponseError, web};
 
 use super::context::ServiceContext;
 use super::language::ResponseLanguage;
 use super::problem::{MEDIA_TYPE, Problem, ReachedLimit};
+use super::request_route::RequestRoute;
 use crate::sync::TaskGuard;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -91,11 +93,14 @@ async fn handle(
         answer.headers_mut().insert(REQUEST_ID, value);
     }
     let (status, took) = (answer.status(), started.elapsed());
-    let route = answer.request().match_pattern().unwrap_or_else(|| "none".to_owned());
+    let found = answer.request().extensions().get::<RequestRoute>().cloned();
+    let route = found.map(|RequestRoute(route)| route);
+    let route = route.or_else(|| answer.request().match_pattern().map(Cow::from));
+    let route = route.as_deref().unwrap_or("none");
     let bound = answer.response().extensions().get::<ReachedLimit>().copied();
     let mut told = true;
     if let Some(context) = context {
-        context.metrics.count_response(&route, &method, status.as_u16(), took);
+        context.metrics.count_response(route, &method, status.as_u16(), took);
         if let Some(ReachedLimit(reason)) = bound {
             context.metrics.count_limit(reason);
         }

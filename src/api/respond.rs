@@ -1,12 +1,16 @@
 //! Responses: entity tag, 304, JSON, CSV or Excel file, headers, link to the next page, memory.
 //! Handlers that read the state give the content; only this module writes it.
 
-use actix_web::body::BoxBody;
-use actix_web::http::header::{CONTENT_DISPOSITION, ContentEncoding, ETAG, LINK, LOCATION, VARY};
-use actix_web::web::Query;
+use actix_web::body::{BodyStream, BoxBody};
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, ContentEncoding, ETAG, HeaderName, HeaderValue, LINK, LOCATION, VARY,
+};
+use actix_web::web::{Bytes, Query};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::stream::empty;
 use serde::Serialize;
 
+use super::access::WithoutBody;
 use super::constants::API;
 use super::context::ServiceContext;
 use super::entity_tag::{self, ResponseStamp};
@@ -23,9 +27,9 @@ use crate::render::readable::{SheetLanguage, readable_workbook};
 use crate::render::table::{ResponseTable, csv, workbook};
 
 /// The header with the revision of the response; tables have no other place for it.
-const REVISION: &str = "Egov-Kpi-Revision";
+const REVISION: HeaderName = HeaderName::from_static("egov-kpi-revision");
 /// The header with the hash of that revision.
-const REVISION_HASH: &str = "Egov-Kpi-Revision-Hash";
+const REVISION_HASH: HeaderName = HeaderName::from_static("egov-kpi-revision-hash");
 /// The request headers that a response depends on.
 const VARIES_BY: &str = "Accept, Accept-Encoding, Accept-Language, Authorization";
 /// The content of a response; all of its representations.
@@ -274,6 +278,14 @@ pub async fn respond_streamed(
     Ok(answer.body(body))
 }
 
+/// The body in place of a file that a HEAD asks about: a whole file would be written for nothing.
+/// `None` for a GET.
+#[must_use]
+pub fn body_of_head(request: &HttpRequest) -> Option<BoxBody> {
+    request.extensions().get::<WithoutBody>()?;
+    Some(BoxBody::new(BodyStream::new(empty::<Result<Bytes, std::convert::Infallible>>())))
+}
+
 /// Refuses a table that does not fit into one response, unless the request has `limit`: its reader
 /// would believe that a part is the whole.
 fn check_whole(request: &HttpRequest, besides: &str) -> Result<(), Problem> {
@@ -319,7 +331,7 @@ fn with_headers<'b>(
         .insert_header((REVISION, stamp.id().number.get()))
         .insert_header((REVISION_HASH, stamp.hash()))
         .insert_header((ETAG, tag))
-        .insert_header((VARY, VARIES_BY))
+        .insert_header((VARY, HeaderValue::from_static(VARIES_BY)))
 }
 
 /// Tells browsers to save the response as a file.
@@ -387,6 +399,12 @@ pub struct WorkbookFile(Vec<u8>);
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "only describes a response in the OpenAPI document")]
 pub struct ZipFile(Vec<u8>);
+
+/// A Parquet file.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only describes a response in the OpenAPI document")]
+pub struct ParquetFile(Vec<u8>);
 
 /// The address of the next page.
 fn next_page(request: &HttpRequest, next: &str) -> String {

@@ -9,7 +9,10 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::access::no_such_route;
+use super::bounds::add_bounds;
 use super::constants::API;
+use super::examples::add_examples;
+use super::operations::for_each_operation;
 use super::problem::{self, Problem};
 use super::query::{MONTH, PERIOD, language_parameter, patterned};
 use super::{
@@ -27,6 +30,10 @@ use super::{
             scorecards from them. A recorded figure is readable as soon as the response of its \
             POST arrives. Errors are problem documents (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    servers(
+        (url = "/", description = "The service that this document was loaded from"),
+        (url = "http://127.0.0.1:8080", description = "`egov-kpi demo` on this computer")
     ),
     components(schemas(problem::Problem, problem::FaultView)),
     modifiers(&SecuritySchemes),
@@ -71,23 +78,31 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let app = utoipa_actix_web::AppExt::into_utoipa_app(actix_web::App::new())
         .openapi(ApiDescription::openapi());
     let mut document = app.configure(routes).split_for_parts().1;
+    set_path_periods(&mut document);
+    for_each_operation(&mut document, |_id, operation| {
+        operation.parameters.get_or_insert_default().push(RefOr::T(language_parameter()));
+    });
+    add_bounds(&mut document);
+    add_examples(&mut document);
+    document
+}
+
+/// Gives the periods in paths their patterns.
+fn set_path_periods(document: &mut utoipa::openapi::OpenApi) {
     for (path, item) in &mut document.paths.paths {
+        let pattern = if path.contains("/periods/") { PERIOD } else { MONTH };
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            let parameters = operation.parameters.get_or_insert_default();
-            for parameter in parameters.iter_mut() {
+            for parameter in operation.parameters.iter_mut().flatten() {
                 if let RefOr::T(parameter) = parameter
                     && parameter.name == "period"
                     && parameter.parameter_in == ParameterIn::Path
                 {
-                    let is_wide = path.contains("/periods/");
-                    parameter.schema = Some(patterned(if is_wide { PERIOD } else { MONTH }));
+                    parameter.schema = Some(patterned(pattern));
                 }
             }
-            parameters.push(RefOr::T(language_parameter()));
         }
     }
-    document
 }
 
 /// The OpenAPI document in the form of `openapi/openapi.json`.

@@ -45,7 +45,7 @@ const NAME_BYTES: usize = 1_024;
 const OPERAND_BYTES: usize = 128;
 /// Queries of at least this many points are computed on the pool, off the threads of the web
 /// server.
-const HEAVY: usize = 2_000;
+pub(super) const HEAVY: usize = 2_000;
 
 /// Trends as a tree of series and their points.
 #[derive(Serialize, ToSchema)]
@@ -137,9 +137,8 @@ impl Serialize for WideRow<'_> {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum SeriesResponse {
-    /// Series with their points.
+    // No doc comments: beside a reference, generators of TypeScript clients do not understand them.
     Nested(SeriesTree),
-    /// One row for each point.
     Rows(SeriesRows),
 }
 
@@ -288,6 +287,8 @@ pub async fn get(request: HttpRequest, context: web::Data<ServiceContext>) -> Ha
         let query = query(snapshot.month(), choice.measures(snapshot.state())?);
         let light =
             query.units.is_light() && query.measures.len() * query.units.named() * 60 < HEAVY;
+        let catalogue = &snapshot.state().catalogue;
+        let light = light && !query.measures.iter().any(|one| catalogue.counts_reports(one));
         let page = if light {
             snapshot.series(&query)?
         } else {

@@ -63,6 +63,7 @@ struct UnitsRecorded {
 
 /// Units to add or replace.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(
     dead_code,
     reason = "only describes the body in the OpenAPI document; the body is read unit by unit to \

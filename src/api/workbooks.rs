@@ -2,6 +2,7 @@
 //! returns the form to fill in.
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::Deserialize;
 use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
@@ -19,7 +20,8 @@ use crate::render::form::write_form;
 use kpi::period::Month;
 
 /// A form with a file.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only describes the body in the OpenAPI document")]
 pub struct FileForm {
     /// The Excel file.

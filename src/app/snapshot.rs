@@ -383,8 +383,7 @@ impl App {
         Ok(row.and_then(|row| chain::read(&row.hash?)).map(|hash| RevisionId { number, hash }))
     }
 
-    /// Loads a past state with memory taken for it beforehand. It is at most as large as the
-    /// current one, because nothing is deleted.
+    /// Loads a past state with memory taken for it beforehand.
     fn load(
         &self,
         id: RevisionId,
@@ -392,7 +391,7 @@ impl App {
     ) -> Result<(Arc<State>, MemoryPermit), Error> {
         static NONE: LazyLock<MemoryBudget> = LazyLock::new(MemoryBudget::unlimited);
         let memory = self.inner.memory.get().unwrap_or(&NONE);
-        let bytes = self.state().cube.bytes().saturating_add(PAST_STATE_OVERHEAD);
+        let bytes = self.state().bytes_rewound(id.number).saturating_add(PAST_STATE_OVERHEAD);
         let mut permit =
             memory.take_blocking(MemoryKind::Past, &MemoryOwner::Service, bytes, WAIT_TIMEOUT)?;
         let state = self.state_at(id, recorded_at)?;

@@ -12,7 +12,9 @@ use crate::clock::{Calendar, Clock};
 use crate::error::Error;
 use kpi::annotation::{AnnotationDocument, AnnotationIndex};
 use kpi::catalogue::Catalogue;
-use kpi::cube::{Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId, RevisionStamp};
+use kpi::cube::{
+    Cube, CubeEntry, CubeView, MeasureDictionary, MeasureId, RevisionStamp, RewoundCube,
+};
 use kpi::fault::{Fault, quoted};
 use kpi::measure::{Measure, Members};
 use kpi::number::{Decimal64, Statement};
@@ -32,10 +34,6 @@ use ledger::{
 /// number of months in which these are searched for.
 const REPORTED_MONTHS: usize = 13;
 const MONTHS_SEARCHED: i32 = 72;
-
-/// Most differing figures of an earlier state for which its findings are found from the current
-/// ones; beyond that all are evaluated again when they are needed.
-const MAX_REEVALUATED: usize = 5_000;
 
 /// At most this many external revisions are applied at once.
 const STRETCH: u32 = 16;
@@ -101,6 +99,8 @@ pub struct State {
     pub cube: Cube,
     /// The cached roll-ups of the figures over the units.
     roll_ups: RollUps,
+    /// The first and last month with a figure, once they are needed.
+    months_with_figures: OnceLock<Option<(Month, Month)>>,
     /// The rules, compiled for the dictionary of measures.
     pub book: Arc<RuleBook>,
     /// The findings of the figures, once they are needed.
@@ -193,6 +193,7 @@ impl State {
             measures: Arc::default(),
             cube: Cube::default(),
             roll_ups: RollUps::default(),
+            months_with_figures: OnceLock::new(),
             book,
             standing: OnceLock::new(),
             numbered: Vector::new(),
@@ -232,7 +233,7 @@ impl State {
             return None;
         }
         let known = self.numbered.iter().take_while(|revision| **revision <= id.number).count();
-        let (cube, places) = self.cube.rewound(stamp_of(id.number)?, known)?;
+        let RewoundCube { cube, places } = self.cube.rewound(stamp_of(id.number)?, known)?;
         let length = usize::try_from(id.number.get()).ok()?;
         let mut state = Self {
             revision: id.number,
@@ -242,20 +243,29 @@ impl State {
             numbered: self.numbered.take(known),
             cube,
             roll_ups: RollUps::default(),
+            months_with_figures: OnceLock::new(),
             ..self.clone()
         };
         state.roll_ups.extend_to(known);
         if known < self.measures.len() {
             state.measures = Arc::new(self.measures.first(known));
             state.compile_rules();
-        } else if places.len() > MAX_REEVALUATED {
-            state.standing = OnceLock::new();
-        } else {
+        } else if let Some(places) = places {
             let entry = |(measure, unit, month)| CubeEntry { measure, unit, month, written: None };
             let entries: Vec<CubeEntry> = places.into_iter().map(entry).collect();
             state.evaluate_rules(&entries);
+        } else {
+            state.standing = OnceLock::new();
         }
         Some(state)
+    }
+
+    /// Bytes of memory that the figures of an earlier revision will take at most: nothing is
+    /// deleted, so that there are no more of them than now.
+    #[must_use]
+    pub fn bytes_rewound(&self, revision: RevisionNumber) -> usize {
+        let stamp = stamp_of(revision).unwrap_or(RevisionStamp::new(0));
+        self.cube.bytes_rewound(stamp)
     }
 
     /// Applies external changes.
@@ -375,6 +385,16 @@ impl State {
                 .collect(),
         ));
         self.declared = Arc::new(declarations);
+    }
+
+    /// The first and last month in which any unit has a figure of an indicator.
+    #[must_use]
+    pub fn months_with_figures(&self) -> Option<(Month, Month)> {
+        let find = || {
+            let measures: Vec<MeasureId> = self.measures.iter().map(|(id, _)| id).collect();
+            self.view().months_with_figures(&measures)
+        };
+        *self.months_with_figures.get_or_init(find)
     }
 
     /// The newest month in which one of the units in this range has a figure.
@@ -521,6 +541,7 @@ impl State {
             Some(_) => {
                 self.roll_ups.forget(&self.units, (entry.measure, entry.unit, entry.month));
                 self.cube.set(entry, stamp);
+                self.months_with_figures = OnceLock::new();
             }
             None => self.cube.set_stated(entry, stamp),
         }

@@ -15,6 +15,7 @@ mod actor;
 mod backup;
 mod catalogue;
 mod check;
+mod completions;
 mod dashboards;
 mod demo;
 mod doctor;
@@ -23,6 +24,7 @@ mod export;
 mod files;
 mod import;
 mod keys;
+mod man;
 mod periods;
 mod report;
 mod serve;
@@ -207,6 +209,8 @@ pub fn run(config: Config) -> CommandOutcome {
             dashboards::run(shown, prometheus_uid, infinity, &folder)
         }
         Command::Openapi => print_openapi(),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man { folder } => man::run(&folder),
     };
     outcome.unwrap_or_else(|error| print_error(&error))
 }

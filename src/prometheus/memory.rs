@@ -66,7 +66,7 @@ impl MemorySource for QueryMemory {
     fn take_label(&mut self, bytes: usize) -> Result<(), QueryError> {
         if bytes > MAX_LABEL_VALUE {
             return Err(QueryError::too_much(format!(
-                "label_replace() would create a label value longer than {MAX_LABEL_VALUE} bytes"
+                "the query would create a label value longer than {MAX_LABEL_VALUE} bytes"
             )));
         }
         self.labels = self.labels.saturating_add(bytes);

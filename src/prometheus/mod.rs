@@ -6,6 +6,7 @@
 //! are taken from the cube (`select.rs`) and the catalogue (`info.rs`), its memory from the budget
 //! (`memory.rs`).
 
+pub mod alerts;
 pub mod exposition;
 mod health;
 pub mod info;

@@ -38,7 +38,7 @@ pub const MAX_VALUES: usize = 3_000_000;
 /// Greatest age in months of a value that still counts as the newest.
 pub const LATEST: i32 = 3;
 /// Number of months, ending with the newest, in which findings count as the latest.
-const STANDING: i32 = 3;
+pub(super) const STANDING: i32 = 3;
 /// Number of months before the first one of a query that are needed to determine the latest value.
 const BEFORE: i32 = LATEST + STANDING - 1;
 /// Most bytes that a series takes besides its values: its labels and those of results derived from
@@ -103,8 +103,8 @@ impl SeriesSource for MetricSeries {
         }
     }
 
-    fn between(&self, first: Month, last: Month) -> impl Iterator<Item = f64> {
-        self.months(first, last).map(|(_, value)| value)
+    fn between(&self, first: Month, last: Month) -> impl Iterator<Item = (Month, f64)> {
+        self.months(first, last)
     }
 }
 
@@ -187,7 +187,7 @@ fn plan(
     memory: &mut QueryMemory,
 ) -> Result<Vec<SeriesJob>, QueryError> {
     let mut planner = JobPlanner { memory: Some(memory), ..JobPlanner::new(state, MAX_SERIES) };
-    let span = state.cube.span();
+    let span = state.months_with_figures();
     for (number, wanted) in wanted.iter().enumerate() {
         let selected = metrics(catalogue, wanted);
         let matchers = &wanted.matchers.matchers;
@@ -636,7 +636,11 @@ fn take(state: &State, today: NaiveDate, job: &SeriesJob, found: &mut Vec<Metric
             let series = LazyCell::new(|| {
                 let (first, last) = (period(job.first.plus(-LATEST)), period(job.last));
                 let series = MeasureSeries::new(state.source(), program, job.unit, first, last);
-                if outputs.iter().any(is_to_date) { series.with_years_to_date() } else { series }
+                if outputs.iter().any(is_to_date) {
+                    series.with_years_to_date(first, last)
+                } else {
+                    series
+                }
             });
             let value = |month: Month| series.value(period(month)).and_then(rounded);
             let exists = |month: Month| state.units.exists(job.unit, month);

@@ -130,7 +130,10 @@ fn is_filled(references: &[&IndicatorReference], cells: &impl FigureCells) -> Op
 /// The indicators without which there is no result: those that have no alternative.
 fn required(expression: &Expression) -> Vec<&IndicatorReference> {
     match expression {
-        Expression::Number(_) | Expression::Days | Expression::Coalesce(..) => Vec::new(),
+        Expression::Number(_)
+        | Expression::Days
+        | Expression::Reports(..)
+        | Expression::Coalesce(..) => Vec::new(),
         Expression::If(condition, x, y) => {
             [&condition.left, &condition.right, x, y].into_iter().flat_map(required).collect()
         }
@@ -141,7 +144,7 @@ fn required(expression: &Expression) -> Vec<&IndicatorReference> {
     }
 }
 
-/// The expression over cells. `sum()` and `days()` have no cells.
+/// The expression over cells. `sum()`, `days()`, `reported()` and `expected()` have no cells.
 fn excel(expression: &Expression, cells: &impl FigureCells) -> Option<String> {
     let list = |list: &[Expression]| {
         let all = list.iter().map(|x| excel(x, cells)).collect::<Option<Vec<_>>>();
@@ -170,7 +173,7 @@ fn excel(expression: &Expression, cells: &impl FigureCells) -> Option<String> {
             let holds = excel_comparison(&difference, *comparison, 0.0);
             format!("IF({holds},{},{})", excel(x, cells)?, excel(y, cells)?)
         }
-        Expression::Sum(_) | Expression::Days => return None,
+        Expression::Sum(_) | Expression::Days | Expression::Reports(..) => return None,
     })
 }
 
@@ -201,7 +204,7 @@ fn evaluate(expression: &Expression, cells: &impl FigureCells) -> Option<f64> {
             let (left, right) = (evaluate(left, cells)?, evaluate(right, cells)?);
             evaluate(if comparison.holds(left, right, 0.0) { x } else { y }, cells)?
         }
-        Expression::Sum(_) | Expression::Days => return None,
+        Expression::Sum(_) | Expression::Days | Expression::Reports(..) => return None,
     })
 }
 

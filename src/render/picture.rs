@@ -33,7 +33,8 @@ const TARGET: Colour = [179, 38, 30];
 type Place = (i64, i64);
 
 /// Draws a line over the months as a PNG: a gap where a value is missing, the target as a dashed
-/// line. `show` writes the numbers of the vertical axis, with digits and `. , / % -` alone.
+/// line. `show` writes a number of the vertical axis with some decimals, from digits and
+/// `. , / % -` alone.
 ///
 /// # Errors
 /// When the picture cannot be compressed.
@@ -41,11 +42,12 @@ pub fn line_chart(
     values: &[Option<f64>],
     names: &[String],
     target: Option<f64>,
-    show: &dyn Fn(f64) -> String,
+    show: &dyn Fn(f64, u32) -> String,
 ) -> Result<Vec<u8>, Error> {
     let (width, height) = (i64::from(SIZE.0), i64::from(SIZE.1));
     let scale = ChartScale::of(values.iter().flatten().copied().chain(target));
     let (left, top, right, bottom) = SPACE;
+    let show = |tick: f64| show(tick, scale.decimals());
     let widest = scale.ticks().into_iter().map(|tick| width_of(&show(tick)) / FINE).max();
     let left = left.max(widest.unwrap_or(0) + 20);
     let (wide, high) = (width - left - right, height - top - bottom);
@@ -304,7 +306,7 @@ mod tests {
 
     fn points(values: &[Option<f64>], target: Option<f64>) -> Vec<Colour> {
         let names: Vec<String> = (1..=values.len()).map(|n| format!("{n}/2021")).collect();
-        let file = line_chart(values, &names, target, &|value| format!("{value:.1}")).unwrap();
+        let file = line_chart(values, &names, target, &|value, _| format!("{value:.1}")).unwrap();
         let parts = parts(&file);
         assert_eq!(
             parts.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),

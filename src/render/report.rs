@@ -27,7 +27,9 @@ pub fn blocks(report: &GeneratedReport) -> Vec<DocxBlock> {
         blocks.push(DocxBlock::Heading(2, "Biểu đồ".to_owned()));
     }
     for chart in &report.charts {
-        let show = |value: f64| rounded_to(value, 2).map(format_vietnamese).unwrap_or_default();
+        let show = |value: f64, decimals: u32| {
+            rounded_to(value, decimals).map(format_vietnamese).unwrap_or_default()
+        };
         // A chart that cannot be drawn is left out; the table has its figures.
         if let Ok(png) = line_chart(&chart.values, &chart.months, chart.target, &show) {
             blocks.push(DocxBlock::Picture { png, size: SIZE, caption: caption(chart) });

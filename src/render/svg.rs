@@ -20,6 +20,8 @@ const HEIGHT: f64 = 320.0;
 const SPACE: (f64, f64, f64, f64) = (70.0, 16.0, 32.0, 28.0);
 /// About how many lines a scale has.
 const TICKS: f64 = 5.0;
+/// Most decimals of the numbers at the lines of a scale.
+const MAX_DECIMALS: u32 = 6;
 /// Size of a spark line.
 const SPARK: (f64, f64) = (240.0, 48.0);
 
@@ -112,6 +114,15 @@ impl ChartScale {
         ticks
     }
 
+    /// The decimals with which the numbers at its lines differ as they should.
+    pub(super) fn decimals(self) -> u32 {
+        let is_exact = |decimals: &u32| {
+            let shown = self.step * 10_f64.powi(i32::try_from(*decimals).unwrap_or(0));
+            (shown - shown.round()).abs() < 1e-6 * shown
+        };
+        (0..MAX_DECIMALS).find(is_exact).unwrap_or(MAX_DECIMALS)
+    }
+
     /// The share of the height at which a value stands.
     pub(super) fn share(self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
@@ -119,9 +130,9 @@ impl ChartScale {
 }
 
 impl LineChart {
-    /// Draws the chart; `show` writes the numbers of the vertical axis.
+    /// Draws the chart; `show` writes a number of the vertical axis with some decimals.
     #[must_use]
-    pub fn draw(&self, show: &dyn Fn(f64) -> String) -> Markup {
+    pub fn draw(&self, show: &dyn Fn(f64, u32) -> String) -> Markup {
         let drawn = self.lines.iter().flat_map(|line| line.values.iter().flatten());
         let target = self.target.as_ref().map(|(value, _)| value);
         let scale = ChartScale::of(drawn.chain(target).copied());
@@ -143,7 +154,7 @@ impl LineChart {
                     @for tick in scale.ticks() {
                         line x1=(left) x2=(WIDTH - right) y1=(cut(y(tick))) y2=(cut(y(tick))) {}
                         text x=(left - 8.0) y=(cut(y(tick) + 4.0)) text-anchor="end" stroke="none" {
-                            (show(tick))
+                            (show(tick, scale.decimals()))
                         }
                     }
                     @for (at, name) in names {
@@ -283,13 +294,16 @@ mod tests {
 
     #[test]
     fn scales_have_round_numbers_and_hold_all_values() {
-        for (values, ticks) in [
-            (&[81.2, 82.9][..], &[81.0, 81.5, 82.0, 82.5, 83.0][..]),
-            (&[3.0, 977.0], &[0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]),
-            (&[5.0], &[5.0, 6.0]),
-            (&[], &[0.0, 0.5, 1.0]),
+        for (values, ticks, decimals) in [
+            (&[81.2, 82.9][..], &[81.0, 81.5, 82.0, 82.5, 83.0][..], 1),
+            (&[3.0, 977.0], &[0.0, 200.0, 400.0, 600.0, 800.0, 1000.0], 0),
+            (&[0.001, 0.0042], &[0.0, 0.001, 0.002, 0.003, 0.004, 0.005], 3),
+            (&[10.02, 10.13], &[10.0, 10.025, 10.05, 10.075, 10.1, 10.125, 10.15], 3),
+            (&[5.0], &[5.0, 6.0], 0),
+            (&[], &[0.0, 0.5, 1.0], 1),
         ] {
             let scale = ChartScale::of(values.iter().copied());
+            assert_eq!(scale.decimals(), decimals, "{values:?}");
             let found = scale.ticks();
             assert!(
                 found.len() == ticks.len()

@@ -484,7 +484,6 @@ impl HistoryPage<'_> {
                 .collect(),
         });
         let first = self.series.first();
-        let unit_of_measure = first.map_or("", |series| self.unit_of_measure(series));
         let chart = LineChart {
             title: self.units().join(", "),
             lines: lines.collect(),
@@ -497,7 +496,7 @@ impl HistoryPage<'_> {
             marks: first.map(|series| self.marks(series)).unwrap_or_default(),
             lit: None,
         };
-        chart.draw(&|value| language.number(value, unit_of_measure))
+        chart.draw(&|value, decimals| language.rounded(value, decimals))
     }
 
     fn target(&self) -> Option<(f64, String)> {

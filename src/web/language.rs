@@ -122,6 +122,12 @@ impl PageLanguage {
         self.decimal(rounded)
     }
 
+    /// A number with at most `decimals` decimals.
+    #[must_use]
+    pub fn rounded(self, value: f64, decimals: u32) -> String {
+        rounded_to(value, decimals).map_or_else(|| "…".to_owned(), |number| self.decimal(number))
+    }
+
     /// A number with its unit of measure: `81,6 %`, `1.279`.
     #[must_use]
     pub fn quantity(self, value: f64, unit_of_measure: &str) -> String {

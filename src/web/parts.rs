@@ -21,6 +21,8 @@ use kpi::unit::UnitPosition;
 const MONTHS: i32 = 60;
 const MONTHS_BEFORE: i32 = 36;
 const MAX_MONTHS: i32 = 240;
+/// Most units that a field for a unit offers.
+const MAX_OFFERED: usize = 1_000;
 
 /// The name of a unit.
 #[must_use]
@@ -58,6 +60,23 @@ pub fn measure_list(asked: &PageRequest) -> Markup {
         datalist #measures {
             @for measure in indicators.chain(rates).chain(splits) {
                 option value=(measure) { (measure_name(state, &measure, language)) }
+            }
+        }
+    }
+}
+
+/// The units that exist today, as a field for a unit offers them: `list="units"`. In a large
+/// country the first of them; the field takes the code of any unit.
+#[must_use]
+pub fn unit_list(asked: &PageRequest) -> Markup {
+    let (language, state) = (asked.language, asked.state());
+    let day = asked.snapshot.day();
+    let exists = |unit: &UnitPosition| state.units.get(*unit).is_some_and(|one| one.exists_on(day));
+    html! {
+        datalist #units {
+            @for position in state.units.all().iter().filter(exists).take(MAX_OFFERED) {
+                @let code = state.units.code(position);
+                option value=(code) { (unit_name(state, code, language)) }
             }
         }
     }

@@ -339,7 +339,7 @@ impl RankingPage<'_> {
                     }
                     (go(language))
                 }
-                div { (chart.draw(&|value| language.number(value, unit_of_measure))) }
+                div { (chart.draw(&|value, decimals| language.rounded(value, decimals))) }
             }
         }
     }

@@ -583,12 +583,9 @@ impl SendPage<'_> {
                 }))
             }
             @for fault in &view.faults {
-                (notice("bad", &html! {
-                    (language.say(
-                        fault.detail_vi.as_deref().unwrap_or(&fault.detail),
-                        &fault.detail,
-                    ))
-                }))
+                @let detail = fault.detail_vi.as_deref().unwrap_or(&fault.detail);
+                @let text = language.say(detail, &fault.detail);
+                (notice("bad", &html! { (error_text((&fault.pointer, text), &view.figures)) }))
             }
             form method="post" action=(format!("/send/{}", self.id)) {
                 (token_field(self.asked))
@@ -768,6 +765,24 @@ impl SendPage<'_> {
             }
         }
     }
+}
+
+/// The text of an error with the printed numbers of the figures that its pointer and its text name.
+fn error_text((pointer, text): (&str, &str), figures: &[ReportFigure]) -> String {
+    const FIGURE: &str = "/figures/";
+    let is_of_figure = pointer.starts_with(FIGURE);
+    let whole = if is_of_figure { format!("{pointer}: {text}") } else { text.to_owned() };
+    let mut parts = whole.split(FIGURE);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(end);
+        match number.parse::<usize>().ok().and_then(|number| figures.get(number)) {
+            Some(figure) => shown.extend(["“", &figure.printed, "”", rest]),
+            None => shown.extend([FIGURE, part]),
+        }
+    }
+    shown
 }
 
 /// A part of a text, and the number after it: its place, its digits and its class.

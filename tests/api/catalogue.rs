@@ -225,8 +225,11 @@ fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
         for (section, code) in [
             ("indicators", OUTGOING),
             ("kpis", "ioffice.documents.signed_rate"),
+            ("kpis", "ioffice.documents.electronic_rate"),
             ("rules", "ioffice.signed_within_outgoing"),
+            ("rules", "ioffice.electronic_within_outgoing"),
             ("targets", "ioffice.signed_rate_2025"),
+            ("targets", "ioffice.electronic_rate_2025"),
             ("expectations", "travinh.monthly"),
         ] {
             without(catalogue, section, code);
@@ -240,6 +243,7 @@ fn a_catalogue_that_would_orphan_figures_is_refused_with_the_list() {
     refused(&fewer_decimals, "decimals_lost", "radio.own_programme.minutes_per_day");
     let without_channel = |catalogue: &mut Value| {
         without(catalogue, "kpis", "igate.dossiers.online_rate");
+        without(catalogue, "kpis", "igate.dossiers.full_online_share");
         without(catalogue, "targets", "igate.online_rate_2025");
         entry(catalogue, "indicators", "igate.dossiers.received")["dimensions"] =
             json!([{ "code": "service_level", "complete": false }]);
@@ -332,6 +336,14 @@ fn every_fault_of_a_catalogue_is_named_at_once() {
         before["kpis"].as_array().unwrap().len(),
         before["rules"].as_array().unwrap().len(),
         before["targets"].as_array().unwrap().len(),
+    );
+    // A unit is looked up once the rest of the document is right
+    let mut of_a_unit = before.clone();
+    let rule = json!({ "code": "x.u", "check": "5 <= ioffice.users.created", "unit": "no.such" });
+    add(&mut of_a_unit, "rules", rule);
+    assert_eq!(
+        server.put("catalogue", &of_a_unit).faults(422),
+        [format!("/rules/{rules}/unit unknown_unit")]
     );
     let places = [
         format!("/indicators/{place}"),
@@ -468,6 +480,10 @@ fn indicators_and_kpis_are_listed_by_system_and_as_tables() {
                 "ioffice.documents.signed / ioffice.documents.outgoing"
             ),
             ("ioffice.users.net_change", "ioffice.users.total - prev(ioffice.users.total)"),
+            (
+                "ioffice.documents.electronic_rate",
+                "ioffice.documents.electronic / ioffice.documents.outgoing"
+            ),
         ]
     );
     assert_eq!(server.get("indicators?systems=radio").faults(422), ["/systems unknown_parameter"]);

@@ -133,6 +133,22 @@ fn the_bash_client_records_a_month_once_though_requests_and_responses_are_lost()
     assert_eq!(rows, ["2021-11  ", "2021-12 400 ", "2022-01 500 100"]);
 }
 
+#[test]
+#[ignore = "needs R: ./tests/run --all"]
+fn the_r_client_records_a_month_once_though_requests_and_responses_are_lost() {
+    let printed = sends_once("Rscript", "r");
+    let lines: Vec<Vec<&str>> =
+        printed.lines().map(|line| line.split_whitespace().collect()).collect();
+    let [receipt, finding, names, trend @ ..] = lines.as_slice() else { panic!("{printed}") };
+    assert_eq!(receipt[0], "revision");
+    assert_eq!(finding[..3], ["warning", "Against", "the"], "{printed}");
+    assert_eq!(*names, ["period", "value", "delta"]);
+    // The first column numbers the rows; a missing number is NA
+    let trend: Vec<&[&str]> = trend.iter().map(|row| &row[1..]).collect();
+    let expected = [["2021-11", "NA", "NA"], ["2021-12", "400", "NA"], ["2022-01", "500", "100"]];
+    assert_eq!(trend, expected);
+}
+
 /// The requests in a text: code that begins with a path of the API.
 fn requests(text: &str) -> Vec<&str> {
     let code = text.split('`').skip(1).step_by(2);

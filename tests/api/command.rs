@@ -626,24 +626,28 @@ fn doctor_names_what_is_wrong_and_how_to_mend_it() {
     assert!(running.contains(&format!("egov-kpi responds at {port}")), "{running}");
 }
 
-/// The help of a command and of the commands below it, each behind its command line.
-fn help(words: &[&str]) -> String {
-    let line = [words, &["--help"]].concat();
-    let text = run(&line).expect(0);
-    let below: Vec<&str> = text
-        .lines()
+/// The names of the commands that a help text lists, without `help`.
+fn listed(help: &str) -> Vec<String> {
+    help.lines()
         .skip_while(|line| *line != "Commands:")
         .skip(1)
         .take_while(|line| !line.is_empty())
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|word| *word != "help")
-        .collect();
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The help of a command and of the commands below it, each behind its command line.
+fn help(words: &[&str]) -> String {
+    let line = [words, &["--help"]].concat();
+    let text = run(&line).expect(0);
     let mut found = format!("$ egov-kpi {}\n{text}", line.join(" "));
     if !words.is_empty() {
-        for word in below {
+        for word in listed(&text) {
             found += "\n";
-            found += &help(&[words, &[word]].concat());
+            found += &help(&[words, &[&word]].concat());
         }
     }
     found
@@ -669,9 +673,60 @@ fn the_help_of_each_command_is_the_recorded_one() {
         "keys",
         "dashboards",
         "openapi",
+        "completions",
+        "man",
     ] {
         insta::assert_snapshot!(format!("help_of_{command}"), help(&[command]));
     }
     // Lists all of them.
     insta::assert_snapshot!("help", help(&[]));
+}
+
+/// The names of a command and of those below it, as of man pages: `egov-kpi-keys-add`.
+fn names(words: &[&str]) -> Vec<String> {
+    let text = run(&[words, &["--help"]].concat()).expect(0);
+    let own = [&["egov-kpi"], words].concat().join("-");
+    let below = listed(&text).into_iter().flat_map(|word| names(&[words, &[&word]].concat()));
+    [own].into_iter().chain(below).collect()
+}
+
+#[test]
+fn every_command_has_a_man_page_and_completions() {
+    let home = Home::sqlite();
+    let folder = home.path().join("man1");
+    let written = run(&["man", folder.to_str().unwrap(), "--lang", "vi"]);
+    written.expect(0);
+    let mut pages: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.sort();
+    let commands = names(&[]);
+    assert!(commands.len() > 20, "{commands:?}");
+    let mut expected: Vec<String> = commands.iter().map(|name| format!("{name}.1")).collect();
+    expected.sort();
+    assert_eq!(pages, expected);
+    assert!(
+        written.err().contains(&format!("Đã ghi {} trang man", pages.len())),
+        "{}",
+        written.err()
+    );
+    for page in &pages {
+        let text = std::fs::read_to_string(folder.join(page)).unwrap();
+        assert!(text.contains(".SH NAME") && text.contains("utc\\-offset"), "{page}:\n{text}");
+    }
+    let page = std::fs::read_to_string(folder.join("egov-kpi-keys-add.1")).unwrap();
+    assert!(page.contains("Name of the holder"), "{page}");
+
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]).expect(0);
+        for word in ["egov-kpi", "scrape-series", "completions"] {
+            assert!(script.contains(word), "{word} is not in the completions for {shell}");
+        }
+        for name in &commands {
+            let last = name.rsplit('-').next().unwrap();
+            assert!(script.contains(last), "{last} is not in the completions for {shell}");
+        }
+    }
+    run(&["completions", "csh"]).expect(2);
 }

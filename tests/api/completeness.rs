@@ -928,3 +928,60 @@ fn future_months_are_not_expected_yet() {
         &json!({ "expected": 0, "completeness": null }),
     );
 }
+
+#[test]
+fn completeness_is_a_kpi_with_a_trend_a_ranking_a_target_and_a_past() {
+    let office = Office::districts("abc");
+    let mut catalogue = office.read("catalogue");
+    catalogue["kpis"].as_array_mut().unwrap().push(json!({
+        "code": "reports.completeness", "name": { "vi": "Mức đầy đủ", "en": "Completeness" },
+        "formula": "reported() / expected()", "unit_of_measure": "percent",
+        "direction": "higher",
+    }));
+    let target = json!({ "code": "all", "measure": "reports.completeness", "value": "100" });
+    catalogue["targets"].as_array_mut().unwrap().push(target);
+    office.put("catalogue", &catalogue).expect(200);
+    office.both("2021-11-03T02:00:00Z", "p.b", "2021-09");
+    office.both("2021-11-03T02:00:00Z", "p.a", "2021-10");
+    office.record("p.b", &[(OUTGOING, "2021-10", 10)]);
+    let before = office.revision();
+    office.both("2021-11-20T02:00:00Z", "p.c", "2021-10");
+    // 2 of 6; then 5 of 6 as in the list of reports, and 3 of 6 as of the revision before
+    let series = "series?measure=reports.completeness&unit=p&from=2021-08&to=2021-11\
+                  &fields=value,delta";
+    let values = |query: &str| -> Value {
+        let found = office.read(query);
+        let points = found["series"][0]["points"].as_array().unwrap();
+        points.iter().map(|point| point["value"].clone()).collect()
+    };
+    assert_eq!(values(series), json!([null, 33.333_333, 83.333_333, null]));
+    assert_eq!(values(&format!("{series}&as_of={before}")), json!([null, 33.333_333, 50, null]));
+    // Without `from` and `to` the series ends with the newest report
+    assert_eq!(
+        values("series?measure=reports.completeness&unit=p&last=2&fields=value"),
+        json!([33.333_333, 83.333_333])
+    );
+    for month in ["2021-09", "2021-10"] {
+        let listed = office.asked(&format!("period={month}&parent=p"))["total"].clone();
+        let scorecard = office.read(&format!("scorecard?unit=p&period={month}"));
+        let kpis = scorecard["rows"].as_array().unwrap();
+        let kpi = kpis.iter().find(|kpi| kpi["measure"] == "reports.completeness").unwrap();
+        assert_eq!(kpi["value"], listed["completeness"], "{month}");
+    }
+    let ranking = office.read("ranking?measure=reports.completeness&parent=p&period=2021-10");
+    let row = |n: usize| &ranking["rows"][n];
+    has(row(0), &json!({ "unit": "p.a", "value": 100, "rank": 1, "status": "met" }));
+    has(row(1), &json!({ "unit": "p.c", "value": 100, "rank": 1, "target": 100 }));
+    has(
+        row(2),
+        &json!({ "unit": "p.b", "value": 50, "rank": 3, "delta": -50, "status": "behind" }),
+    );
+    // A rate that is stated for it is not compared, neither now nor when figures arrive later
+    let stated = [("reports.completeness", "2021-10", 50)];
+    assert_eq!(office.record("p", &stated)["findings"], json!([]));
+    office.record("p.b", &[(SIGNED, "2021-10", 5)]);
+    assert_eq!(office.read("findings?unit=p")["findings"], json!([]));
+    let series = "series?measure=reports.completeness&unit=p&from=2021-10&to=2021-10";
+    let point = office.read(series)["series"][0]["points"][0].clone();
+    has(&point, &json!({ "value": 100, "stated": 50, "coverage": 1 }));
+}

@@ -1,8 +1,11 @@
 //! `GET /export`: a package with names, the table alone, and SDMX-CSV.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read};
 
+use actix_web::web::Bytes;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
 use serde_json::{Value, json};
 
 use crate::harness::{Reply, Server, figure};
@@ -99,6 +102,7 @@ fn the_package_has_figures_names_and_their_description() {
             assert_eq!(usize::try_from(count).unwrap(), figures.len());
         }
     }
+    assert_eq!(server.get("export").header("content-encoding"), "");
     let keys = &package["resources"][0]["schema"]["foreignKeys"];
     assert_eq!(keys[0]["reference"], json!({ "resource": "units", "fields": "unit" }));
 }
@@ -138,6 +142,8 @@ fn an_export_has_what_is_chosen() {
     let two = chosen(&format!("measure={SIGNED}&measure={OUTGOING}&unit=p.b"));
     let two: Vec<&str> = two.iter().map(|(_, measure, ..)| measure.as_str()).collect();
     assert_eq!(two, [SIGNED, OUTGOING]);
+    // A measure that is named twice has its rows once
+    is(chosen(&format!("{outgoing}&{outgoing}&unit=p.a")), &all[2..4]);
     let split = chosen(&format!("measure={RECEIVED}&dimensions=channel:*&unit=p"));
     assert_eq!(split.len(), 2);
     assert!(split.iter().all(|(_, measure, ..)| measure.ends_with("{channel=online}")));
@@ -149,6 +155,73 @@ fn an_export_has_what_is_chosen() {
         chosen(&format!("{outgoing}&unit=p.a&to=2021-01&as_of={before}")),
         &[["p.a", "2021-01", "10"]],
     );
+}
+
+/// A cell of a Parquet file as the CSV has it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the table has no other types")]
+fn csv_cell(cell: &Field) -> String {
+    match cell {
+        Field::Null => String::new(),
+        Field::Str(text) => text.clone(),
+        Field::Double(number) => number.to_string(),
+        Field::Date(days) => {
+            let day = chrono::DateTime::from_timestamp(i64::from(*days) * 86_400, 0).unwrap();
+            day.format("%Y-%m").to_string()
+        }
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+#[test]
+fn a_parquet_file_has_the_cells_of_the_csv() {
+    let server = province();
+    let reply = server.get("export?format=parquet&unit=p");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("content-type"), "application/vnd.apache.parquet");
+    assert_eq!(reply.header("content-disposition"), "attachment; filename=\"figures.parquet\"");
+    let file = SerializedFileReader::new(Bytes::from(reply.body)).unwrap();
+    let about = file.metadata().file_metadata();
+    let revision = about.key_value_metadata().unwrap().iter().find(|pair| pair.key == "revision");
+    assert_eq!(revision.unwrap().value, Some(server.revision().to_string()));
+    let (mut found, mut kinds) = (Vec::new(), BTreeSet::new());
+    for row in file.get_row_iter(None).unwrap() {
+        let row = row.unwrap();
+        let cell = |(name, cell): (&String, &Field)| {
+            let kind = if matches!(cell, Field::Double(_)) {
+                "number"
+            } else if matches!(cell, Field::Date(_)) {
+                "date"
+            } else {
+                "text"
+            };
+            if *cell != Field::Null {
+                kinds.insert((name.clone(), kind));
+            }
+            (name.clone(), csv_cell(cell))
+        };
+        found.push(row.get_column_iter().map(cell).collect::<BTreeMap<_, _>>());
+    }
+    let mut expected = rows(&server.get("export?format=csv&unit=p").text());
+    for row in &mut expected {
+        // The CSV has digits as they were printed, and shares with a point.
+        for column in ["stated", "coverage", "like_for_like_coverage"] {
+            let cell = row.get_mut(column).unwrap();
+            if let Ok(number) = cell.parse::<f64>() {
+                *cell = number.to_string();
+            }
+        }
+    }
+    assert!(expected.len() > 10, "{expected:?}");
+    assert_eq!(found, expected);
+    for (column, kind) in [("value", "number"), ("period", "date"), ("measure", "text")] {
+        assert!(kinds.contains(&(column.to_owned(), kind)), "{kinds:?}");
+    }
+    let head = server.send("HEAD", "export?format=parquet", &[], None);
+    assert_eq!((head.status, head.text()), (200, String::new()));
+    // A selection without rows is a file without rows.
+    let none = server.get("export?format=parquet&unit=p&from=2030&to=2030");
+    let file = SerializedFileReader::new(Bytes::from(none.body)).unwrap();
+    assert_eq!(file.metadata().file_metadata().num_rows(), 0);
 }
 
 #[test]
@@ -165,7 +238,7 @@ fn sdmx_csv_has_a_column_for_each_dimension() {
     assert!(
         text.starts_with(
             "STRUCTURE,STRUCTURE_ID,ACTION,FREQ,REF_AREA,INDICATOR,TIME_PERIOD,CHANNEL,\
-             SERVICE_LEVEL,"
+             GOVERNMENT_LEVEL,"
         ),
         "{text}"
     );
@@ -210,8 +283,15 @@ fn an_export_has_an_entity_tag_and_strict_parameters() {
     assert_ne!(tag, server.get("export?format=csv").header("etag"));
     let known = server.send("GET", "export", &[("If-None-Match", &tag)], None);
     assert_eq!(known.status, 304);
+    // HEAD has the headers of GET, and writes no file: more of them than exports at a time.
+    for _ in 0..20 {
+        let head = server.send("HEAD", "export", &[], None);
+        assert_eq!((head.status, head.header("etag"), head.text()), (200, &*tag, String::new()));
+        assert_eq!(head.header("content-type"), "application/zip");
+    }
+    assert_eq!(server.send("HEAD", "export?unit=nowhere", &[], None).status, 404);
     for (query, expected) in [
-        ("format=parquet", "/format malformed"),
+        ("format=avro", "/format malformed"),
         ("from=2021-02&to=2021-01", "/to dates_reversed"),
         ("measure=none", "/measure unknown_measure"),
         ("dimensions=channel:*", "/measure missing"),

@@ -172,6 +172,41 @@ fn the_openapi_document_is_served_and_names_every_route() {
     }
 }
 
+#[test]
+fn every_operation_of_the_openapi_document_has_examples_and_described_parameters() {
+    let document = serde_json::to_value(egov_kpi::api::openapi()).unwrap();
+    assert_eq!(document["servers"][0]["url"], "/");
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|item| item.as_object().unwrap().values());
+    let mut count = 0;
+    for operation in operations {
+        let name = operation["operationId"].as_str().unwrap();
+        let has_example =
+            |content: &Value| content.get("example").is_some() || content.get("examples").is_some();
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let text = |field: &str| parameter[field].as_str().unwrap_or_default();
+            assert!(!text("description").is_empty(), "{name}: {} is not described", text("name"));
+            assert!(parameter.get("schema").is_some(), "{name}: {} has no schema", text("name"));
+            let is_required = parameter["required"] == true;
+            let is_shown = has_example(parameter) || !is_required;
+            assert!(is_shown, "{name}: {} is required and has no example", text("name"));
+        }
+        for (media, content) in
+            operation["requestBody"]["content"].as_object().into_iter().flatten()
+        {
+            assert!(has_example(content), "{name}: the body {media} has no example");
+        }
+        let responses = operation["responses"].as_object().unwrap().iter();
+        let mut bodies = responses
+            .filter(|(status, _)| status.starts_with('2'))
+            .filter_map(|(_, response)| response["content"].as_object())
+            .flat_map(|content| content.values());
+        assert!(bodies.any(has_example), "{name}: no response has an example");
+        count += 1;
+    }
+    assert!(count > 40);
+}
+
 /// The addresses in a page that a browser would load or link to.
 fn addresses(page: &str) -> Vec<String> {
     let mut found = Vec::new();

@@ -37,6 +37,7 @@ mod pages;
 mod posting;
 mod processes;
 mod prometheus;
+mod prometheus_states;
 mod quality;
 mod ranking;
 mod readable_workbooks;

@@ -51,13 +51,14 @@ fn with(member: &str) -> String {
 #[test]
 fn a_star_stands_for_every_member_of_a_dimension() {
     let server = province();
-    let channels = [with("channel=in_person"), with("channel=online")];
+    let channels = ["in_person", "online", "post"].map(|member| with(&format!("channel={member}")));
     assert_eq!(measures(&server, &[("measure", &with("channel=*"))]), channels);
     let split = [("measure", RECEIVED), ("dimensions", "channel:*")];
     assert_eq!(measures(&server, &split), channels);
     // The total beside its parts; what is chosen twice is given once
     let both = [("measure", RECEIVED), ("measure", &channels[1]), ("measure", &with("channel=*"))];
-    let expected = [RECEIVED.to_owned(), channels[1].clone(), channels[0].clone()];
+    let [in_person, online, post] = channels.clone();
+    let expected = [RECEIVED.to_owned(), online, in_person, post];
     assert_eq!(measures(&server, &both), expected);
     // A named member beside it, and one that the measure names itself
     let levels = measures(
@@ -71,7 +72,7 @@ fn a_star_stands_for_every_member_of_a_dimension() {
     // Two splits: every combination
     let all =
         measures(&server, &[("measure", RECEIVED), ("dimensions", "channel:*,service_level:*")]);
-    assert_eq!(all.len(), 12);
+    assert_eq!(all.len(), 18);
 }
 
 #[test]
@@ -188,6 +189,7 @@ fn shares_of_a_split_as_a_table() {
             "measure,unit,unit_of_measure,step,period,value,value_reason,share,share_reason",
             "igate.dossiers.received{channel=in_person},p,count,month,2021-01,15,,75,",
             "igate.dossiers.received{channel=online},p,count,month,2021-01,5,,25,",
+            "igate.dossiers.received{channel=post},p,count,month,2021-01,,missing,,missing",
         ]
     );
 }

@@ -272,6 +272,12 @@ fn forms_of_the_administration_keep_what_was_typed_until_it_is_accepted() {
         ),
         (
             "/admin/units/merge",
+            "code=new&name_vi=Moi&merged=tv.dof&from=2026-01-01&share=60&rest=tv.nowhere",
+            "tv.nowhere",
+            "không có đơn vị",
+        ),
+        (
+            "/admin/units/merge",
             "code=new&name_vi=Moi&merged=tv.dof&from=2026-01-01&share=0",
             "Moi",
             "lớn hơn 0",
@@ -309,6 +315,9 @@ fn targets_deadlines_and_mergers_in_part_are_recorded_from_their_forms() {
     assert_eq!(unit["successors"], serde_json::json!(["tv.new", "tv.dic"]));
     assert_eq!(unit["shares"], serde_json::json!({ "tv.dic": 0.375, "tv.new": 0.625 }));
     assert_eq!(unit["valid_to"], "2021-12-31");
+    let ended = "code=tv.other&name_vi=Khac&merged=tv.dic&from=2023-01-01&share=50&rest=tv.dof";
+    let sent = post(&server, "/admin/units/merge", ended);
+    assert!(sent.text().contains("không tồn tại vào ngày đó"), "{}", sent.text());
 }
 
 #[test]

@@ -13,8 +13,12 @@ const RATE: &str = "egov_ioffice_documents_signed_rate";
 const DOCUMENTS: &str = "egov_ioffice_documents_outgoing";
 
 /// A province of two communes. February has 28 days, and `b` has not reported for March.
-fn province() -> Server {
-    let clock = Clock::default();
+pub fn province() -> Server {
+    province_by(Clock::default())
+}
+
+/// The same with the clock of the test.
+pub fn province_by(clock: Clock) -> Server {
     clock.set("2021-06-10T00:00:00Z".parse().unwrap());
     let server = Server::start_by(clock);
     let name = |vi: &str| json!({ "vi": vi, "en": "" });
@@ -48,14 +52,15 @@ fn province() -> Server {
     server
 }
 
-fn ask(api: &Api, path: &str, parameters: &[(&str, &str)]) -> Value {
+/// The data of a successful response.
+pub fn ask(api: &Api, path: &str, parameters: &[(&str, &str)]) -> Value {
     let answer = api.get(&format!("/prometheus/api/v1/{path}?{}", query(parameters))).expect(200);
     assert_eq!(answer["status"], "success");
     answer["data"].clone()
 }
 
 /// An instant vector as `label=value number`, in the order of the response.
-fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
+pub fn vector(api: &Api, promql: &str, time: &str, label: &str) -> Vec<String> {
     let data = ask(api, "query", &[("query", promql), ("time", time)]);
     let one = |series: &Value| {
         format!(
@@ -400,10 +405,13 @@ fn the_catalogue_the_months_and_the_units_are_metrics_that_hold_at_every_instant
         [
             "ioffice.users.created",
             "ioffice.users.total",
-            OUTGOING,
-            SIGNED,
+            "ioffice.documents.outgoing",
+            "ioffice.documents.signed",
+            "ioffice.documents.incoming",
+            "ioffice.documents.electronic",
             "ioffice.documents.signed_rate",
-            "ioffice.users.net_change"
+            "ioffice.users.net_change",
+            "ioffice.documents.electronic_rate",
         ]
     );
     let listed = of(
@@ -434,7 +442,7 @@ fn the_catalogue_the_months_and_the_units_are_metrics_that_hold_at_every_instant
         .retain(|kpi| kpi["code"] != "ioffice.users.net_change");
     server.put("catalogue", &catalogue).expect(200);
     let left = of("egov_measure_info{system=\"ioffice\"}", "2021-02-15T00:00:00Z", "measure");
-    assert_eq!(left.len(), 5, "{left:?}");
+    assert_eq!(left.len(), codes.len() - 1, "{left:?}");
     let text = server.get("/metrics/figures").text();
     for info in ["egov_measure_info", "egov_split_info", "egov_month_info", "egov_unit_info"] {
         assert!(text.contains(&format!("# TYPE {info} gauge\n{info}{{")), "{info}");
@@ -624,7 +632,7 @@ fn labels_series_and_metadata_are_answered() {
         ),
         json!(["p", "p.a"])
     );
-    assert_eq!(ask(&server, "label/channel/values", &[]), json!(["in_person", "online"]));
+    assert_eq!(ask(&server, "label/channel/values", &[]), json!(["in_person", "online", "post"]));
     assert_eq!(ask(&server, "label/nothing/values", &[]), json!([]));
     let series = ask(
         &server,
@@ -648,14 +656,14 @@ fn labels_series_and_metadata_are_answered() {
         }] })
     );
     assert_eq!(ask(&server, "metadata", &[("limit", "3")]).as_object().unwrap().len(), 3);
+    assert_eq!(
+        ask(&server, "format_query", &[("query", "sum by(unit)(rate(m[1y]))/2")]),
+        "sum by (unit) (rate(m[1y])) / 2"
+    );
     assert_eq!(ask(&server, "status/buildinfo", &[])["version"], "2.42.0");
     assert!(
         ask(&server, "status/buildinfo", &[]).get("features").is_none(),
         "with it Grafana would take this for Mimir"
-    );
-    assert_eq!(
-        (ask(&server, "rules", &[]), ask(&server, "alerts", &[])),
-        (json!({ "groups": [] }), json!({ "alerts": [] }))
     );
     assert_eq!(ask(&server, "query_exemplars", &[("query", RATE)]), json!([]));
 }
@@ -709,7 +717,13 @@ fn errors_have_prometheus_own_format() {
     };
     wrong("query", &[], 400, "bad_data", "query");
     wrong("query", &[("query", "egov_x{")], 400, "bad_data", "query");
-    wrong("query", &[("query", "rate(egov_x[5m])")], 400, "bad_data", "rate()");
+    wrong("query", &[("query", "mad_over_time(egov_x[5m])")], 400, "bad_data", "mad_over_time()");
+    wrong("query", &[("query", "avg_over_time(m[9y:1m])")], 422, "execution", "subqueries");
+    wrong("format_query", &[("query", "sum(")], 400, "bad_data", "query");
+    wrong("labels", &[("limit", "-1")], 400, "bad_data", "limit");
+    wrong("rules", &[("type", "other")], 400, "bad_data", "type");
+    wrong("query", &[("query", "1"), ("as_of", "then")], 400, "bad_data", "as_of");
+    wrong("query", &[("query", "1"), ("as_of", "9999")], 400, "bad_data", "no revision 9999");
     wrong("query", &[("query", "1"), ("time", "yesterday")], 400, "bad_data", "time");
     wrong(
         "query_range",
@@ -738,6 +752,13 @@ fn errors_have_prometheus_own_format() {
         400,
         "bad_data",
         "string",
+    );
+    wrong(
+        "query_range",
+        &[("query", "m[1y]"), ("start", "0"), ("end", "1"), ("step", "1")],
+        400,
+        "bad_data",
+        "range vector",
     );
     wrong("series", &[], 400, "bad_data", "match[]");
     wrong("series", &[("match[]", "1+1")], 400, "bad_data", "match[]");
@@ -979,10 +1000,12 @@ fn random_selector(dice: &mut Dice) -> String {
             "time()",
             "{unit=\"p\",__name__=~\"egov_io.*\"}",
         ];
-        let over_time = format!("sum_over_time({DOCUMENTS}[1y])");
+        let function = *dice.pick(&["sum_over_time", "rate", "deriv", "idelta", "resets"]);
+        let range = *dice.pick(&["[1y]", "[1y:1w]", "[92d:]"]);
+        let over_time = format!("{function}({DOCUMENTS}{range})");
         return if dice.below(4) == 0 { over_time } else { (*dice.pick(&sound)).to_owned() };
     }
-    let range = *dice.pick(&["", "[1y]", "[31d]", "[1ms]", "[300y]", "[1y:1d]"]);
+    let range = *dice.pick(&["", "[1y]", "[31d]", "[1ms]", "[300y]", "[1y:1d]", "[99y:1s]"]);
     let metric = *dice.pick(&[
         DOCUMENTS,
         RATE,
@@ -1031,14 +1054,21 @@ fn random_query(dice: &mut Dice, depth: usize) -> String {
                 "vector",
                 "-",
                 "rate",
+                "increase",
+                "deriv",
                 "delta",
                 "changes",
+                "stddev",
+                "group by (parent)",
+                "timestamp",
+                "month",
+                "ln",
                 "nothing"
             ])
         ),
         1 => format!(
             "{}(1, {x})",
-            dice.pick(&["topk", "bottomk", "quantile_over_time", "round", "quantile"])
+            dice.pick(&["topk", "limitk", "quantile_over_time", "predict_linear", "quantile"])
         ),
         2 => format!(
             "({x}) {} ({y})",

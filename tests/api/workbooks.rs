@@ -293,7 +293,7 @@ fn free_tables_are_read_by_their_headers_and_unclaimed_cells_are_reported() {
     let body = sheet(&[
         &["TÌNH HÌNH XỬ LÝ VĂN BẢN THÁNG 10 NĂM 2021"],
         &[],
-        &["STT", "Đơn vị", "Văn bản đi", "Ký số văn bản", "Văn bản đến"],
+        &["STT", "Đơn vị", "Văn bản đi", "Ký số văn bản", "Văn bản mật"],
         &["1", "Huyện Càng Long", "1200", "1000", "44"],
         &["2", "Huyện Cầu Ngang", "800", "", "55"],
         &["", "Tổng cộng", "2000", "1000", "99"],

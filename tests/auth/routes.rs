@@ -139,6 +139,8 @@ const ROWS: &[Row] = &[
         "/prometheus/api/v1/query_range?query=1&start=1&end=2&step=1",
         READ,
     ),
+    row("GET", "/prometheus/api/v1/format_query", "/prometheus/api/v1/format_query?query=1", READ),
+    row("POST", "/prometheus/api/v1/format_query", "/prometheus/api/v1/format_query?query=1", READ),
     row("GET", "/prometheus/api/v1/labels", "/prometheus/api/v1/labels", READ),
     row("POST", "/prometheus/api/v1/labels", "/prometheus/api/v1/labels", READ),
     row("GET", "/prometheus/api/v1/series", "/prometheus/api/v1/series?match[]=up", READ),
@@ -155,6 +157,8 @@ const ROWS: &[Row] = &[
     row("GET", "/prometheus/api/v1/rules", "/prometheus/api/v1/rules", READ),
     row("GET", "/prometheus/api/v1/alerts", "/prometheus/api/v1/alerts", READ),
     row("GET", "/prometheus/api/v1/status/buildinfo", "/prometheus/api/v1/status/buildinfo", READ),
+    row("GET", "/prometheus/-/healthy", "/prometheus/-/healthy", ALWAYS),
+    row("GET", "/prometheus/-/ready", "/prometheus/-/ready", ALWAYS),
     row("GET", "/", "/", READ),
     row("GET", "/assets/{name}", "/assets/style-x.css", ALWAYS),
     row("GET", "/favicon.ico", "/favicon.ico", ALWAYS),
@@ -538,6 +542,7 @@ fn the_reporter_of_a_province_reports_for_what_is_below_it() {
 fn public_areas_are_readable_without_a_key_and_never_writable() {
     let areas = |path: &str| match path {
         "/metrics" => Some(RouteArea::Metrics),
+        path if path.starts_with("/prometheus/-/") => None,
         path if path.starts_with("/prometheus/") || path == "/metrics/figures" => {
             Some(RouteArea::Prometheus)
         }

@@ -285,6 +285,13 @@ def at_path(row, path):
     return row
 
 
+def has_value(measure, unit, month, sources):
+    """Whether a measure has a value at a unit and month."""
+    asked = f"/series?measure={measure}&unit={unit}&from={month}&to={month}&fields=value"
+    with urllib.request.urlopen(sources["egov-kpi-infinity"] + asked, timeout=60) as answer:
+        return json.load(answer)["series"][0]["points"][0]["value"] is not None
+
+
 def infinity_rows(where, query, values, sources):
     url = sources[query["datasource"]["uid"]] + substitute(where, query["url"], values)
     try:
@@ -445,8 +452,14 @@ def resolve(board, chosen, month, sources):
             yield from filled_from(place + 1, values | {name: joined, "multiple": several})
         elif name in ("system", "measure"):
             # Every system, and as many measures as show one with a target and one without.
-            most = 1 if "first" in chosen else len(offered) if name == "system" else 3
-            for each in list(offered)[:most]:
+            # Infinity's list of kpis also has those without figures of the unit.
+            filled = [
+                each
+                for each in offered
+                if uid != "egov-infinity" or has_value(each, values["unit"], month, sources)
+            ]
+            most = 1 if "first" in chosen else len(filled) if name == "system" else 3
+            for each in filled[:most]:
                 scoped = values | {name: each, name + ":text": offered[each]}
                 yield from filled_from(place + 1, scoped)
         elif name == "at":

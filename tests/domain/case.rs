@@ -17,9 +17,28 @@ use kpi::program::Program;
 use kpi::rules::{CurrentFindings, Finding, RuleBook};
 use kpi::unit::{UnitDocument, UnitForest, UnitKind};
 use kpi::value::{Origin, ValueSource};
+use proptest::prelude::ProptestConfig;
 use serde_json::{Map, Value, json};
 
 use crate::model::{self, World};
+
+/// A number from the environment, for the comparison with the model: `EGOV_KPI_MODEL_WORLDS` sets
+/// the number of random worlds, `EGOV_KPI_MODEL_SEED` the first seed, `EGOV_KPI_MODEL_SHOWN` how
+/// many differences are printed.
+pub fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A property that is tried in this number of random worlds. A world takes far longer than the
+/// inputs that `PROPTEST_CASES` counts.
+pub fn random_worlds(worlds: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: worlds,
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..ProptestConfig::default()
+    }
+}
 
 /// One figure of a table: measure, unit, month, digits.
 pub type Figure = (Measure, String, Month, Option<Statement>);
@@ -37,13 +56,14 @@ pub struct Case {
 /// A catalogue written as text, with one entry on each line:
 ///
 /// - `flow CODE [.DECIMALS] [%] [-] [break@MONTH] [opened@FLOW] [closed@FLOW]
-///   [DIMENSION[*]=a|b[@HOST:MEMBER]]`, and in the same way `stock` and `average`; `*` means
-///   complete and `-` that figures may be negative;
+///   [DIMENSION[*]=a|b[~FROM..TO][@HOST:MEMBER]]`, and in the same way `stock` and `average`; `*`
+///   means complete, `-` that figures may be negative, and `~` begins the dates of a member;
 /// - `kpi CODE [%] = FORMULA`;
+/// - `expectation CODE [UNIT] = MEASURE ...`: each unit, or UNIT and those below it, reports these;
 /// - `rule CODE [~TOLERANCE] [unit@UNIT] [rolled_up] [error] = CHECK`.
 pub fn catalogue(text: &str) -> CatalogueDocument {
-    let (mut dimensions, mut indicators, mut kpis, mut rules) =
-        (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut dimensions, mut indicators) = (BTreeMap::new(), Vec::new());
+    let (mut kpis, mut rules, mut expectations) = (Vec::new(), Vec::new(), Vec::new());
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (head, tail) = line.split_once(" = ").unwrap_or((line, ""));
         let words: Vec<&str> = head.split_whitespace().collect();
@@ -52,6 +72,13 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
         match what {
             "kpi" => {
                 kpis.push(json!({ "code": code, "formula": tail, "unit_of_measure": of_measure }))
+            }
+            "expectation" => {
+                let measures: Vec<&str> = tail.split_whitespace().collect();
+                expectations.push(json!({
+                    "code": code, "unit_kinds": ["agency"], "unit": words.first(),
+                    "measures": measures, "due_day": 5,
+                }));
             }
             "rule" => {
                 let tolerance: f64 = words
@@ -81,8 +108,10 @@ pub fn catalogue(text: &str) -> CatalogueDocument {
         .into_iter()
         .map(|(code, members): (String, Vec<Value>)| json!({ "code": code, "members": members }))
         .collect();
-    let document =
-        json!({ "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules });
+    let document = json!({
+        "dimensions": dimensions, "indicators": indicators, "kpis": kpis, "rules": rules,
+        "expectations": expectations,
+    });
     CatalogueDocument::from_value(document).expect("the catalogue is well formed")
 }
 
@@ -105,11 +134,19 @@ fn qualify(word: &str, entry: &mut Value, dimensions: &mut BTreeMap<String, Vec<
         let members: Vec<&str> = members.split('|').collect();
         let code = name.trim_end_matches('*');
         let known = dimensions.entry(code.to_owned()).or_default();
-        for member in members.iter().map(|member| json!({ "code": member })) {
+        let dated = |member: &&str| {
+            let (code, dates) = member.split_once('~').unwrap_or((member, ".."));
+            let (from, to) = dates.split_once("..").expect("the dates of a member have two ends");
+            let month = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            json!({ "code": code, "from": month(from), "to": month(to) })
+        };
+        for member in members.iter().map(dated) {
             if !known.contains(&member) {
                 known.push(member);
             }
         }
+        let members: Vec<&str> =
+            members.iter().map(|member| member.split('~').next().unwrap_or_default()).collect();
         let mut used = json!({ "code": code, "complete": name.ends_with('*'), "members": members });
         if let Some((host, member)) = host {
             used["within"] = json!({ host: member });
@@ -138,11 +175,16 @@ pub fn catalogue_of(world: &World) -> String {
         text += if indicator.percent { " %" } else { "" };
         indicator.breaks.iter().for_each(|from| text += &format!(" break@{}", month(*from)));
         for dimension in &indicator.dimensions {
+            let end = |end: Option<i32>| end.map(|at| month(at).to_string()).unwrap_or_default();
+            let dated = |member: &String| match dimension.dates.get(member) {
+                Some((from, to)) => format!("{member}~{}..{}", end(*from), end(*to)),
+                None => member.clone(),
+            };
             text += &format!(
                 " {}{}={}",
                 dimension.code,
                 if dimension.complete { "*" } else { "" },
-                dimension.members.join("|")
+                dimension.members.iter().map(dated).collect::<Vec<_>>().join("|")
             );
             dimension.within.iter().for_each(|(host, member)| text += &format!("@{host}:{member}"));
         }

@@ -46,18 +46,6 @@ const FAR_RULES: &str = "
     rule leaves = test.flow.a >= sum(test.flow.b * 1)
 ";
 
-/// A number of cases, which the environment variable `PROPTEST_CASES` overrides.
-fn few(cases: u32) -> ProptestConfig {
-    let cases =
-        std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        max_shrink_iters: 0,
-        ..ProptestConfig::default()
-    }
-}
-
 fn near(one: f64, other: f64) -> bool {
     (one - other).abs() <= 1e-9 * one.abs().max(other.abs()).max(1.0)
 }
@@ -115,7 +103,7 @@ fn monthly(case: &Case, measure: &Measure) -> Vec<Vec<PeriodPoint>> {
 }
 
 proptest! {
-    #![proptest_config(few(12))]
+    #![proptest_config(case::random_worlds(6))]
 
     #[test]
     fn a_roll_up_equals_the_sum_of_its_parts(seed in any::<u64>()) {
@@ -150,18 +138,22 @@ proptest! {
                         .open(&measure.members)
                         .filter(|dimension| dimension.complete)
                         .map(|dimension| {
-                            let parts = dimension.members.iter().map(|member| Measure {
-                                members: measure.members.with(&dimension.code, member),
-                                ..measure.clone()
+                            let parts = dimension.members.iter().map(|member| {
+                                let members = measure.members.with(&dimension.code, member);
+                                (member, Measure { members, ..measure.clone() })
                             });
-                            let own = |part: Measure| {
-                                case.points(&part, unit, point.period, point.period).remove(0)
+                            let own = |(member, part): (&String, Measure)| {
+                                let month = point.period.first();
+                                let dates = dimension.dates_of(member);
+                                let own =
+                                    case.points(&part, unit, point.period, point.period).remove(0);
+                                (own.value.is_some() || dates.includes(month)).then_some(own)
                             };
                             let applies = |part: &PeriodPoint| {
                                 part.value_reason != Some(ValueReason::NotApplicable)
                             };
                             let applying: Vec<PeriodPoint> =
-                                parts.map(own).filter(applies).collect();
+                                parts.filter_map(own).filter(applies).collect();
                             let is_own = |part: &PeriodPoint| {
                                 matches!(part.origin, Some(Origin::Stated | Origin::Summed))
                             };
@@ -297,7 +289,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(few(5))]
+    #![proptest_config(case::random_worlds(3))]
 
     #[test]
     fn shuffled_input_gives_the_same_cube(seed in any::<u64>(), shuffle in any::<u64>()) {
@@ -330,7 +322,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(few(6))]
+    #![proptest_config(case::random_worlds(3))]
 
     #[test]
     fn a_merge_keeps_the_total_over_all_roots(seed in any::<u32>()) {
@@ -861,7 +853,7 @@ fn check_earlier_states(app: &App, seed: u64) {
 }
 
 proptest! {
-    #![proptest_config(few(6))]
+    #![proptest_config(case::random_worlds(3))]
 
     #[test]
     fn a_state_rebuilt_from_the_ledger_equals_the_live_state(seed in any::<u64>()) {

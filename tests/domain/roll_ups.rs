@@ -89,14 +89,8 @@ fn measures_of(case: &Case) -> Vec<Measure> {
     indicators.chain(kpis).collect()
 }
 
-fn few(cases: u32) -> ProptestConfig {
-    let cases =
-        std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases);
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(few(6))]
+    #![proptest_config(case::random_worlds(3))]
 
     #[test]
     fn kept_roll_ups_give_what_the_plain_walk_gives(

@@ -21,6 +21,7 @@ const CATALOGUE: &str = "
     flow    h         .1
     flow    split     channel*=in_person|online level*=three|four
     flow    one_split channel*=in_person|online
+    flow    dated     way*=counter|online|post~2021-04..
     flow    subset    level=three|four
     flow    subsets   level=three|four channel=in_person|online
     flow    mixed     channel*=in_person|online level=three|four
@@ -119,6 +120,18 @@ fn members_within_a_host_add_up_to_the_host() {
                    certs{holder=individual,token=sim} a 2021-01 78";
     // 467 + 1,855; 1,777 + 78 = 1,855 agrees
     finds("", ONE, figures, &["parts_total certs a 2021-01 2312 2322"]);
+}
+
+#[test]
+fn a_member_with_dates_is_a_part_in_its_months_and_where_it_has_a_figure() {
+    // Post begins in April: 3 + 4 = 7
+    let two = "dated{way=counter} a 2021-03 3 3; dated{way=online} a 2021-03 4 4";
+    finds("", ONE, &format!("dated a 2021-03 7 7; {two}"), &[]);
+    let wrong = format!("dated a 2021-03 8 8; {two}");
+    // From April on post is missing, and nothing is said about the total
+    finds("", ONE, &wrong, &["parts_total dated a 2021-03 8 7"]);
+    let three = format!("{wrong}; dated{{way=post}} a 2021-03 1 2");
+    finds("", ONE, &three, &["parts_total dated a 2021-04 8 9"]); // 3 + 4 + 1; 3 + 4 + 2
 }
 
 #[test]

@@ -34,5 +34,6 @@ elif [ "${1:-}" = country ]; then
 elif [ "${1:-}" = outlines ]; then
   EGOV_KPI_OUTLINES=accept node --test --test-name-pattern="every page" "$packages/pages.test.mjs"
 else
-  node --test --test-concurrency=1 --test-reporter=spec "$packages"/*.test.mjs
+  # After a failed test its browser and its service keep node from ending.
+  timeout 1200 node --test --test-concurrency=1 --test-force-exit --test-reporter=spec "$packages"/*.test.mjs
 fi

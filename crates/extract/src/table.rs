@@ -358,7 +358,7 @@ mod tests {
         left(
             "Chỉ tiêu|Kế hoạch năm|Tháng 10/2021|Lũy kế từ đầu năm|Tỷ lệ
              Văn bản đi|30.000|23.441|200.000|78%
-             Văn bản đến||5||",
+             Văn bản mật||5||",
             &["1:1", "1:3", "1:4", "2:2"],
         );
         left("Chỉ tiêu|Tháng 10/2021\nVăn bản đi|7.40\nHồ sơ tiếp nhận|78%", &["1:1", "2:1"]);

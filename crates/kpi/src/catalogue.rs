@@ -90,6 +90,41 @@ pub struct Dimension {
     pub complete: bool,
     /// The dimension and member that must be named for this dimension to be open.
     pub within: Option<(String, String)>,
+    /// The months of the members that have dates.
+    pub dates: HashMap<String, MemberDates>,
+}
+
+impl Dimension {
+    /// The months in which the dimension is not summed without a member.
+    #[must_use]
+    pub fn dates_of(&self, member: &str) -> MemberDates {
+        self.dates.get(member).copied().unwrap_or_default()
+    }
+}
+
+/// The months in which a member is part of a complete dimension: outside them the dimension is
+/// summed without the member, unless the member has an own value
+/// (docs/specification.md#members-with-dates).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MemberDates {
+    /// First month; open when absent.
+    pub from: Option<Month>,
+    /// Last month; open when absent.
+    pub to: Option<Month>,
+}
+
+impl MemberDates {
+    /// Whether every month is included.
+    #[must_use]
+    pub fn is_always(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether a month is included.
+    #[must_use]
+    pub fn includes(self, month: Month) -> bool {
+        self.from.is_none_or(|from| from <= month) && self.to.is_none_or(|to| month <= to)
+    }
 }
 
 /// A valid indicator.
@@ -341,6 +376,23 @@ impl Catalogue {
     #[must_use]
     pub fn indicator(&self, code: &str) -> Option<&Indicator> {
         self.indicator_index.get(code).and_then(|n| self.indicators.get(*n))
+    }
+
+    /// The expectation with a code; without a code all expectations.
+    pub fn expectations_of(&self, code: Option<&str>) -> impl Iterator<Item = &Expectation> {
+        self.expectations.iter().filter(move |one| code.is_none_or(|code| one.code == code))
+    }
+
+    /// The measures with figures that the formula of a kpi counts.
+    pub fn counted_measures<'a>(&'a self, kpi: &'a Kpi) -> impl Iterator<Item = &'a Measure> {
+        let counted = kpi.formula.counted_reports().into_iter();
+        counted.flat_map(|code| self.expectations_of(code)).flat_map(|one| &one.measures)
+    }
+
+    /// Whether a measure is a kpi that counts figures of reports, which takes longer than others.
+    #[must_use]
+    pub fn counts_reports(&self, measure: &Measure) -> bool {
+        self.kpi(&measure.code).is_some_and(|kpi| !kpi.formula.counted_reports().is_empty())
     }
 
     /// The kpi with a code.

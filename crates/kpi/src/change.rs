@@ -7,6 +7,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use smallvec::{SmallVec, smallvec};
+
 use super::bit_set::BitSet;
 use super::period::{Month, MonthSpan, Period, Step};
 use super::program::{PriorMonths, Program, SourceMonths};
@@ -128,7 +130,7 @@ impl PeriodPoint {
 struct SpanAggregate<'s> {
     span: MonthSpan,
     months: Cow<'s, [Option<MonthState>]>,
-    values: Option<OperandSums>,
+    values: Option<Cow<'s, [f64]>>,
     value: Option<f64>,
     /// `None` where the figures apply to no leaf in any month.
     coverage: Option<f64>,
@@ -296,18 +298,39 @@ impl<'s> PointComputation<'s, '_> {
     }
 }
 
+/// Neighbouring months that are computed at once, when the first of them is needed.
+struct MonthWindow {
+    first: Month,
+    last: Month,
+    states: OnceCell<Vec<Option<MonthState>>>,
+}
+
+impl MonthWindow {
+    fn new(first: Month, last: Month) -> Self {
+        Self { first, last, states: OnceCell::new() }
+    }
+
+    fn len(&self) -> usize {
+        usize::try_from(self.last.since(self.first) + 1).unwrap_or(0)
+    }
+
+    /// The place of a span in the window, if the whole of it is inside.
+    fn place_of(&self, span: MonthSpan) -> Option<usize> {
+        let is_inside = self.first <= span.first() && span.last() <= self.last;
+        usize::try_from(span.first().since(self.first)).ok().filter(|_| is_inside)
+    }
+}
+
 /// A measure of one unit over time.
 pub struct MeasureSeries<'a> {
     source: ValueSource<'a>,
     program: &'a Program,
     unit: UnitPosition,
-    accumulating: Vec<bool>,
-    first: Month,
-    last: Month,
-    states: OnceCell<Vec<Option<MonthState>>>,
+    accumulating: SmallVec<[bool; 4]>,
+    windows: SmallVec<[MonthWindow; 2]>,
     /// With the units of today: this unit does not exist today, so all its values are null.
     left_out: bool,
-    /// Whether there may be units to which a figure that the program requires does not apply.
+    /// Whether there may be units to which something that the program requires does not apply.
     may_not_apply: bool,
 }
 
@@ -327,9 +350,7 @@ impl<'a> MeasureSeries<'a> {
             program,
             unit,
             accumulating: program.accumulating_operands(),
-            first: from.year_before().first(),
-            last: to.last(),
-            states: OnceCell::new(),
+            windows: smallvec![MonthWindow::new(from.year_before().first(), to.last())],
             left_out: source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit)),
             may_not_apply: program.may_not_apply(&source.view),
         }
@@ -338,32 +359,47 @@ impl<'a> MeasureSeries<'a> {
     /// The same series for a query that compares no period with the year before. It prepares the
     /// months from the one before the period `from`; earlier months are computed one by one.
     #[must_use]
-    pub fn without_year_before(self, from: Period) -> Self {
+    pub fn without_year_before(self, from: Period, to: Period) -> Self {
+        self.with_windows([MonthWindow::new(from.previous().unwrap_or(from).first(), to.last())])
+    }
+
+    /// The same series for a query that compares each period with the one before and with that of
+    /// the year before, and needs no months between. It prepares only these; others are computed
+    /// one by one.
+    #[must_use]
+    pub fn with_compared_periods(self, from: Period, to: Period) -> Self {
+        let past = MonthWindow::new(from.year_before().first(), to.year_before().last());
         let first = from.previous().unwrap_or(from).first();
-        Self { first, states: OnceCell::new(), ..self }
+        if past.last.plus(1) >= first {
+            return self;
+        }
+        self.with_windows([past, MonthWindow::new(first, to.last())])
     }
 
     /// The same series for a query of one period that is compared with no other.
     #[must_use]
     pub fn only(self, period: Period) -> Self {
-        Self { first: period.first(), last: period.last(), states: OnceCell::new(), ..self }
+        self.with_windows([MonthWindow::new(period.first(), period.last())])
     }
 
     /// The same series, prepared also for changes of the year to date: with all months from January
-    /// of the year before.
+    /// of the year before `from`, up to the period `to`.
     #[must_use]
-    pub fn with_years_to_date(self) -> Self {
-        Self { first: self.first.january(), states: OnceCell::new(), ..self }
+    pub fn with_years_to_date(self, from: Period, to: Period) -> Self {
+        self.with_windows([MonthWindow::new(from.year_before().first().january(), to.last())])
     }
 
-    /// The months that are computed at once, when the first of them is needed.
-    fn states(&self) -> &[Option<MonthState>] {
-        self.states.get_or_init(|| {
-            let count = usize::try_from(self.last.since(self.first) + 1).unwrap_or(0);
+    fn with_windows(self, windows: impl IntoIterator<Item = MonthWindow>) -> Self {
+        Self { windows: windows.into_iter().collect(), ..self }
+    }
+
+    /// The months of a window.
+    fn states<'s>(&'s self, window: &'s MonthWindow) -> &'s [Option<MonthState>] {
+        window.states.get_or_init(|| {
             if self.left_out {
-                return vec![None; count];
+                return vec![None; window.len()];
             }
-            self.source.states(self.program, self.unit, self.first, count)
+            self.source.states(self.program, self.unit, window.first, window.len())
         })
     }
 
@@ -451,8 +487,9 @@ impl<'a> MeasureSeries<'a> {
         if self.program.reads_prior() && !(span.is_month() && span.has_prior()) {
             return None;
         }
-        let place = usize::try_from(span.first().since(self.first)).ok()?;
-        self.states().get(place..place + span.months().len())
+        let found = self.windows.iter().find_map(|window| Some((window, window.place_of(span)?)));
+        let (window, place) = found?;
+        self.states(window).get(place..place + span.months().len())
     }
 
     /// The state of a month in a span.
@@ -494,8 +531,13 @@ impl<'a> MeasureSeries<'a> {
         months: Cow<'s, [Option<MonthState>]>,
     ) -> SpanAggregate<'s> {
         let taken = months.iter().rposition(Option::is_some);
-        let last = taken.and_then(|taken| months.get(taken)?.as_ref());
-        let last = last.map(|last| (last.values.clone(), last.coverage, last.origin));
+        // Operands of prepared months are not copied.
+        let last = match &months {
+            Cow::Borrowed(known) => last_month(known, taken)
+                .map(|last| (Cow::Borrowed(last.values.as_slice()), last.coverage, last.origin)),
+            Cow::Owned(found) => last_month(found, taken)
+                .map(|last| (Cow::Owned(last.values.to_vec()), last.coverage, last.origin)),
+        };
         let is_average = !span.is_month() && self.program.is_average();
         let Some((last, coverage, origin)) = last.filter(|_| !is_average) else {
             let mut all = span.months().zip(months.iter());
@@ -534,7 +576,7 @@ impl<'a> MeasureSeries<'a> {
         SpanAggregate {
             span,
             value: self.program.apply(&values),
-            values: Some(values),
+            values: Some(Cow::Owned(values.into_vec())),
             coverage: Some(coverage),
             taken,
             origin,
@@ -934,6 +976,10 @@ struct CommonLeafOperands {
     now: OperandSums,
     then: OperandSums,
     coverage: f64,
+}
+
+fn last_month(months: &[Option<MonthState>], taken: Option<usize>) -> Option<&MonthState> {
+    months.get(taken?)?.as_ref()
 }
 
 fn month_at(aggregate: &SpanAggregate<'_>, place: usize) -> Month {

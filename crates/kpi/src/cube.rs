@@ -10,64 +10,47 @@
 //! A clone shares columns, blocks and the map with the original and costs one reference count per
 //! column. A change copies only the blocks that it touches, and only while a clone holds them.
 //!
-//! The cube also keeps the newest [`MAX_REPLACED`] figures that revisions have replaced. From these
-//! and the current figures it makes the figures of an earlier revision: it puts back the figures
-//! that were replaced since, and removes those first recorded since ([`Cube::rewound`]).
+//! Beside each block the cube keeps what revisions have replaced in it, [`MAX_REPLACED`] figures in
+//! all. From these and the current figures it makes those of an earlier revision: it puts back what
+//! was replaced since, and removes what was first recorded since ([`Cube::rewound`]). A block of an
+//! earlier revision is only made when it is first read.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `cube/block.rs` | the cells of 64 units |
+//! | `cube/column.rs` | the figures of a measure, now and earlier |
+//! | `cube/overlay.rs` | figures that are about to be recorded |
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod block;
+mod column;
+mod overlay;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use imbl::{OrdMap, Vector};
 
-use super::measure::{Measure, Members};
+use self::block::{
+    BLOCK_UNITS, EMPTY_CELL, FigureBlock, NOT_APPLICABLE_CELL, ReplacedFigure, block_of, cell_of,
+    number_in, row_of, statement_in,
+};
+use self::column::FigureColumn;
+use super::measure::Measure;
 use super::number::{Decimal64, Statement};
 use super::period::Month;
 use super::unit::UnitPosition;
 
-/// Most replaced figures that are kept, in 64 MB, and most replaced rates, in 16 MB.
+pub use overlay::{CubeView, Overlay};
+
+/// Most replaced figures that are kept, in 64 MB, and most replaced rates, in 16 MB. Beyond it the
+/// older half of the figures, or the oldest rate, is forgotten.
 pub const MAX_REPLACED: usize = 2_000_000;
+/// Most blocks that differ from those of an earlier revision for [`Cube::rewound`] to name the
+/// figures that differ.
+const MAX_SEARCHED_BLOCKS: usize = 2_000;
+/// Most figures that [`Cube::rewound`] names.
+const MAX_PLACES: usize = 5_000;
 const MAX_REPLACED_RATES: usize = MAX_REPLACED / 8;
-/// Units in one block.
-const BLOCK_UNITS: usize = 64;
-/// Content of a cell without a figure.
-const EMPTY_CELL: i64 = i64::MIN;
-/// Content of a cell with a figure that does not apply to its unit.
-const NOT_APPLICABLE_CELL: i64 = i64::MIN + 1;
-
-/// The place of a unit's block in a column.
-fn block_of(unit: UnitPosition) -> usize {
-    unit.index() / BLOCK_UNITS
-}
-
-/// The place of a unit in its block.
-fn row_of(unit: UnitPosition) -> usize {
-    unit.index() % BLOCK_UNITS
-}
-
-/// The content of a cell for a statement; an empty cell for none.
-fn cell_of(written: Option<Statement>, decimals: u32) -> i64 {
-    match written {
-        None => EMPTY_CELL,
-        Some(Statement::NotApplicable) => NOT_APPLICABLE_CELL,
-        Some(Statement::Number(number)) => number.at_scale(decimals).unwrap_or(EMPTY_CELL),
-    }
-}
-
-/// The number in a cell, in units of its last decimal.
-fn number_in(cell: i64) -> Option<i64> {
-    (cell > NOT_APPLICABLE_CELL).then_some(cell)
-}
-
-/// The statement in a cell.
-fn statement_in(cell: i64, decimals: u32) -> Option<Statement> {
-    match cell {
-        EMPTY_CELL => None,
-        NOT_APPLICABLE_CELL => Some(Statement::NotApplicable),
-        mantissa => Some(Statement::Number(Decimal64 { mantissa, scale: decimals })),
-    }
-}
-
 /// Number of a measure in the ledger's dictionary, from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(transparent)]
@@ -175,177 +158,6 @@ impl MeasureDictionary {
     }
 }
 
-/// The months of 64 neighbouring units.
-#[derive(Clone, Debug, Default)]
-struct FigureBlock {
-    first: i32,
-    months: usize,
-    values: Vec<i64>,
-    stamps: Vec<u32>,
-    /// For revised figures: the revision that first recorded the figure. Empty until a figure of
-    /// the block is revised.
-    firsts: Vec<u32>,
-}
-
-impl FigureBlock {
-    fn place(&self, row: usize, month: i32) -> Option<usize> {
-        let offset =
-            usize::try_from(month - self.first).ok().filter(|offset| *offset < self.months)?;
-        Some(row * self.months + offset)
-    }
-
-    /// Widens the block to the whole years that include `month`.
-    fn widen_to(&mut self, month: i32) {
-        let start = month.div_euclid(12) * 12;
-        if self.months == 0 {
-            self.first = start;
-        }
-        let first = self.first.min(start);
-        let held = i32::try_from(self.months).unwrap_or(0);
-        let end = (self.first + held).max(start + 12);
-        let months = usize::try_from(end - first).unwrap_or(0);
-        if months == self.months && first == self.first {
-            return;
-        }
-        let shift = usize::try_from(self.first - first).unwrap_or(0);
-        let mut wider = Self {
-            first,
-            months,
-            values: vec![EMPTY_CELL; months * BLOCK_UNITS],
-            stamps: vec![0; months * BLOCK_UNITS],
-            firsts: Vec::new(),
-        };
-        if !self.firsts.is_empty() {
-            wider.firsts = vec![0; months * BLOCK_UNITS];
-        }
-        for row in 0..BLOCK_UNITS {
-            let (from, to) = (row * self.months, row * months + shift);
-            if let (Some(target), Some(source)) = (
-                wider.values.get_mut(to..to + self.months),
-                self.values.get(from..from + self.months),
-            ) {
-                target.copy_from_slice(source);
-            }
-            for (target, source) in
-                [(&mut wider.stamps, &self.stamps), (&mut wider.firsts, &self.firsts)]
-            {
-                if let (Some(target), Some(source)) =
-                    (target.get_mut(to..to + self.months), source.get(from..from + self.months))
-                {
-                    target.copy_from_slice(source);
-                }
-            }
-        }
-        *self = wider;
-    }
-
-    /// The content of a place that a revision is about to replace; `None` where nothing was ever
-    /// recorded.
-    fn replaced_at(
-        &self,
-        place: usize,
-        entry: &CubeEntry,
-        revision: u32,
-    ) -> Option<ReplacedFigure> {
-        let stamp = self.stamps.get(place).copied().filter(|stamp| *stamp > 0)?;
-        Some(ReplacedFigure {
-            value: *self.values.get(place)?,
-            measure: u32::try_from(entry.measure.index()).ok()?,
-            unit: u32::try_from(entry.unit.index()).ok()?,
-            month: entry.month,
-            revision,
-            stamp,
-            first: self.firsts.get(place).copied().unwrap_or(0),
-        })
-    }
-
-    /// Sets the content of a place. Returns the value that was there.
-    fn restore(&mut self, place: usize, (value, stamp, first): (i64, u32, u32)) -> i64 {
-        if first > 0 && self.firsts.is_empty() {
-            self.firsts = vec![0; self.stamps.len()];
-        }
-        for (list, content) in [(&mut self.stamps, stamp), (&mut self.firsts, first)] {
-            list.get_mut(place).into_iter().for_each(|slot| *slot = content);
-        }
-        self.values.get_mut(place).map_or(EMPTY_CELL, |cell| std::mem::replace(cell, value))
-    }
-
-    /// The places that were recorded or withdrawn after a revision.
-    fn places_after(&self, revision: u32) -> Vec<usize> {
-        let stamps = self.stamps.iter().enumerate();
-        stamps.filter(|(_, stamp)| **stamp > revision).map(|(place, _)| place).collect()
-    }
-
-    /// The block with only the years in which figures were recorded or withdrawn, as if it had
-    /// never had other years; `None` without such a year.
-    fn without_empty_years(self) -> Option<Self> {
-        let months = || (0..self.months).filter(|month| self.is_used(*month));
-        let (first, last) = (months().next()?, months().next_back()?);
-        if first < 12 && last + 12 >= self.months {
-            return Some(self);
-        }
-        let mut found = Self::default();
-        for month in [first, last] {
-            found.widen_to(self.first + i32::try_from(month).ok()?);
-        }
-        for row in 0..BLOCK_UNITS {
-            for month in first..=last {
-                let from = row * self.months + month;
-                let place = found.place(row, self.first + i32::try_from(month).ok()?)?;
-                let first = self.firsts.get(from).copied().unwrap_or(0);
-                found.restore(place, (*self.values.get(from)?, *self.stamps.get(from)?, first));
-            }
-        }
-        Some(found)
-    }
-
-    /// Whether a figure of any unit was recorded or withdrawn in the month at this offset.
-    fn is_used(&self, month: usize) -> bool {
-        let stamps = self.stamps.iter().skip(month).step_by(self.months.max(1));
-        stamps.into_iter().any(|stamp| *stamp > 0)
-    }
-
-    /// Keeps the revision that first recorded a figure when the figure is revised, and clears it
-    /// when the figure is withdrawn.
-    fn record_since(&mut self, place: usize, revised: bool) {
-        if revised && self.firsts.is_empty() {
-            self.firsts = vec![0; self.stamps.len()];
-        }
-        if let (Some(first), Some(stamp)) = (self.firsts.get_mut(place), self.stamps.get(place)) {
-            *first = match (revised, *first) {
-                (false, _) => 0,
-                (true, 0) => *stamp,
-                (true, first) => first,
-            };
-        }
-    }
-}
-
-/// The figures of one measure.
-#[derive(Clone, Debug, Default)]
-struct FigureColumn {
-    decimals: u32,
-    /// The number of figures that do not apply.
-    not_applicable: usize,
-    blocks: Vec<Option<Arc<FigureBlock>>>,
-    /// For each block: the newest revision that recorded or withdrew a figure of it.
-    newest: Vec<u32>,
-}
-
-/// The content of a cell before a revision replaced it.
-#[derive(Clone, Copy, Debug)]
-struct ReplacedFigure {
-    value: i64,
-    measure: u32,
-    unit: u32,
-    month: Month,
-    /// The revision that replaced it.
-    revision: u32,
-    stamp: u32,
-    /// As in [`FigureBlock::firsts`].
-    first: u32,
-}
-
 /// The rate stated for a kpi before a revision replaced it, if there was one.
 #[derive(Clone, Copy, Debug)]
 struct ReplacedRate {
@@ -355,92 +167,8 @@ struct ReplacedRate {
     revision: u32,
 }
 
-/// What revisions replaced, in their order.
-#[derive(Clone, Debug, Default)]
-struct ReplacedFigures {
-    figures: Vector<ReplacedFigure>,
-    rates: Vector<ReplacedRate>,
-    /// The newest revision of which a replaced figure is no longer kept.
-    forgotten: u32,
-}
-
-impl ReplacedFigures {
-    fn push_figure(&mut self, replaced: ReplacedFigure) {
-        if self.figures.len() >= MAX_REPLACED
-            && let Some(oldest) = self.figures.pop_front()
-        {
-            self.forgotten = self.forgotten.max(oldest.revision);
-        }
-        self.figures.push_back(replaced);
-    }
-
-    fn push_rate(&mut self, replaced: ReplacedRate) {
-        if self.rates.len() >= MAX_REPLACED_RATES
-            && let Some(oldest) = self.rates.pop_front()
-        {
-            self.forgotten = self.forgotten.max(oldest.revision);
-        }
-        self.rates.push_back(replaced);
-    }
-
-    /// The same after units moved.
-    fn rearranged(&self, places: &[UnitPosition]) -> Self {
-        let moved = |unit: UnitPosition| places.get(unit.index()).copied();
-        let figure = |figure: &ReplacedFigure| {
-            let unit = moved(UnitPosition::new(usize::try_from(figure.unit).ok()?))?;
-            let unit = u32::try_from(unit.index()).ok()?;
-            Some(ReplacedFigure { unit, ..*figure })
-        };
-        let rate = |rate: &ReplacedRate| {
-            let (unit, month, measure) = rate.key;
-            Some(ReplacedRate { key: (moved(unit)?, month, measure), ..*rate })
-        };
-        Self {
-            figures: self.figures.iter().filter_map(figure).collect(),
-            rates: self.rates.iter().filter_map(rate).collect(),
-            forgotten: self.forgotten,
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.figures.len() * size_of::<ReplacedFigure>()
-            + self.rates.len() * size_of::<ReplacedRate>()
-    }
-}
-
 /// A place of a figure: measure, unit and month.
 pub type FigurePlace = (MeasureId, UnitPosition, Month);
-
-impl FigureColumn {
-    /// Removes what was first recorded after a revision, and adds its places. Returns the number of
-    /// figures removed.
-    fn remove_after(
-        &mut self,
-        measure: MeasureId,
-        revision: u32,
-        places: &mut Vec<FigurePlace>,
-    ) -> usize {
-        let mut removed = 0;
-        let blocks = self.blocks.iter_mut().zip(&mut self.newest).enumerate();
-        for (number, (slot, newest)) in blocks.filter(|(_, (_, newest))| **newest > revision) {
-            let Some(shared) = slot.take() else { continue };
-            let mut block = Arc::unwrap_or_clone(shared);
-            for place in block.places_after(revision) {
-                let before = block.restore(place, (EMPTY_CELL, 0, 0));
-                removed += usize::from(before != EMPTY_CELL);
-                self.not_applicable -= usize::from(before == NOT_APPLICABLE_CELL);
-                let month = i32::try_from(place % block.months).unwrap_or(0);
-                if let Some(month) = Month::from_number(block.first + month) {
-                    let unit = UnitPosition::new(number * BLOCK_UNITS + place / block.months);
-                    places.push((measure, unit, month));
-                }
-            }
-            *newest = block.stamps.iter().copied().max().unwrap_or(0);
-            *slot = block.without_empty_years().map(Arc::new);
-        }
-        removed
-    }
-}
 
 /// The months of one unit in one column.
 #[derive(Clone, Copy, Debug, Default)]
@@ -493,13 +221,49 @@ pub struct CubeEntry {
     pub written: Option<Statement>,
 }
 
+/// The number of figures of a cube.
+#[derive(Clone, Copy, Debug)]
+enum FigureCount {
+    Known(usize),
+    /// Those of an earlier revision are counted when their number is needed.
+    Past,
+}
+
+impl Default for FigureCount {
+    fn default() -> Self {
+        Self::Known(0)
+    }
+}
+
+impl FigureCount {
+    /// Counts a figure that was there or is there now.
+    fn change(&mut self, was_there: bool, is_there: bool) {
+        if let Self::Known(count) = self {
+            *count = *count + usize::from(is_there) - usize::from(was_there);
+        }
+    }
+}
+
+/// The figures as they were right after an earlier revision.
+#[derive(Clone, Debug)]
+pub struct RewoundCube {
+    /// The figures.
+    pub cube: Cube,
+    /// The places where the current figures differ, if they are few.
+    pub places: Option<Vec<FigurePlace>>,
+}
+
 /// All current figures.
 #[derive(Clone, Debug, Default)]
 pub struct Cube {
     columns: Vec<Arc<FigureColumn>>,
     stated: OrdMap<(UnitPosition, Month, MeasureId), StampedFigure>,
-    figures: usize,
-    replaced: ReplacedFigures,
+    figures: FigureCount,
+    /// The number of replaced figures that the blocks keep.
+    replaced: usize,
+    replaced_rates: Vector<ReplacedRate>,
+    /// The newest revision of which something replaced is no longer kept.
+    forgotten: u32,
 }
 
 impl Cube {
@@ -518,13 +282,14 @@ impl Cube {
             None => Some(value),
             Some(mantissa) => Decimal64 { mantissa, scale: from }.at_scale(decimals),
         };
-        let cells = || column.blocks.iter().flatten().flat_map(|block| block.values.iter());
+        let cells = || column.filled().flat_map(|(_, block)| block.values.iter());
         if cells().any(|value| rescale(*value).is_none()) {
             return false;
         }
         let column = Arc::make_mut(column);
-        for block in column.blocks.iter_mut().flatten().map(Arc::make_mut) {
+        for block in column.blocks.iter_mut().filter(|block| block.get().is_some()) {
             block
+                .make_mut()
                 .values
                 .iter_mut()
                 .for_each(|value| *value = rescale(*value).unwrap_or(EMPTY_CELL));
@@ -542,54 +307,73 @@ impl Cube {
     /// Sets or clears a figure of an indicator. [`Self::set_decimals`] must have set the measure's
     /// decimals before.
     pub fn set(&mut self, entry: &CubeEntry, revision: RevisionStamp) {
+        let Some(replaced) = self.write(entry, revision) else { return };
+        let column = self.columns.get_mut(entry.measure.index()).map(Arc::make_mut);
+        let Some(block) = column.and_then(|column| column.block_mut(entry.unit)) else { return };
+        block.replaced.push_back(replaced);
+        self.replaced += 1;
+        if self.replaced > MAX_REPLACED {
+            self.forget_older_half();
+        }
+    }
+
+    /// Sets or clears a figure, and returns what it replaced.
+    fn write(&mut self, entry: &CubeEntry, revision: RevisionStamp) -> Option<ReplacedFigure> {
         let revision = revision.get();
-        let Some(column) = self.columns.get_mut(entry.measure.index()).map(Arc::make_mut) else {
-            return;
-        };
+        let column = self.columns.get_mut(entry.measure.index()).map(Arc::make_mut)?;
         let value = cell_of(entry.written, column.decimals);
-        let number = block_of(entry.unit);
-        if number >= column.blocks.len() {
-            column.blocks.resize_with(number + 1, || None);
-            column.newest.resize(number + 1, 0);
+        let slot = column.block_mut(entry.unit)?;
+        slot.newest = slot.newest.max(revision);
+        let (row, month) = (row_of(entry.unit), entry.month);
+        let block = slot.make_mut();
+        block.widen_to(month.number());
+        let replaced = block.replaced_at(row, month, revision);
+        let place = block.place(row, month.number())?;
+        let there = block.values.get(place).copied().unwrap_or(EMPTY_CELL);
+        block.record_since(place, there != EMPTY_CELL && value != EMPTY_CELL);
+        block.values.get_mut(place).into_iter().for_each(|cell| *cell = value);
+        block.stamps.get_mut(place).into_iter().for_each(|stamp| *stamp = revision);
+        self.figures.change(there != EMPTY_CELL, value != EMPTY_CELL);
+        column.ever_not_applicable |= value == NOT_APPLICABLE_CELL;
+        column.not_applicable = column.not_applicable + usize::from(value == NOT_APPLICABLE_CELL)
+            - usize::from(there == NOT_APPLICABLE_CELL);
+        replaced
+    }
+
+    /// Forgets the older half of the replaced figures.
+    fn forget_older_half(&mut self) {
+        let kept = self.columns.iter().flat_map(|column| &column.blocks);
+        let mut revisions: Vec<u32> =
+            kept.flat_map(|block| block.replaced.iter().map(|figure| figure.revision)).collect();
+        let middle = revisions.len() / 2;
+        if revisions.is_empty() {
+            return;
         }
-        let Some(slot) = column.blocks.get_mut(number) else { return };
-        let block = Arc::make_mut(slot.get_or_insert_default());
-        column
-            .newest
-            .get_mut(number)
-            .into_iter()
-            .for_each(|newest| *newest = (*newest).max(revision));
-        let month = entry.month.number();
-        block.widen_to(month);
-        let Some(place) = block.place(row_of(entry.unit), month) else { return };
-        if let Some(replaced) = block.replaced_at(place, entry, revision) {
-            self.replaced.push_figure(replaced);
+        let (_, newest, _) = revisions.select_nth_unstable(middle);
+        let newest = *newest;
+        for column in &mut self.columns {
+            for block in &mut Arc::make_mut(column).blocks {
+                self.replaced -= block.forget(newest);
+            }
         }
-        let there = block.values.get(place).is_some_and(|cell| *cell != EMPTY_CELL);
-        block.record_since(place, there && value != EMPTY_CELL);
-        if let (Some(cell), Some(stamp)) =
-            (block.values.get_mut(place), block.stamps.get_mut(place))
-        {
-            self.figures =
-                self.figures + usize::from(value != EMPTY_CELL) - usize::from(*cell != EMPTY_CELL);
-            column.not_applicable = column.not_applicable
-                + usize::from(value == NOT_APPLICABLE_CELL)
-                - usize::from(*cell == NOT_APPLICABLE_CELL);
-            *cell = value;
-            *stamp = revision;
-        }
+        self.forgotten = self.forgotten.max(newest);
     }
 
     /// Sets or clears a figure stated for a kpi.
     pub fn set_stated(&mut self, entry: &CubeEntry, revision: RevisionStamp) {
         let key = (entry.unit, entry.month, entry.measure);
-        let before = match entry.written.and_then(Statement::number) {
+        let written = entry.written.and_then(Statement::number);
+        let before = match written {
             Some(written) => self.stated.insert(key, StampedFigure { written, revision }),
             None => self.stated.remove(&key),
         };
-        self.replaced.push_rate(ReplacedRate { key, before, revision: revision.get() });
-        self.figures =
-            self.figures + usize::from(entry.written.is_some()) - usize::from(before.is_some());
+        if self.replaced_rates.len() >= MAX_REPLACED_RATES
+            && let Some(oldest) = self.replaced_rates.pop_front()
+        {
+            self.forgotten = self.forgotten.max(oldest.revision);
+        }
+        self.replaced_rates.push_back(ReplacedRate { key, before, revision: revision.get() });
+        self.figures.change(before.is_some(), written.is_some());
     }
 
     /// The months of a unit for an indicator's measure.
@@ -619,10 +403,14 @@ impl Cube {
         Some((statement, RevisionStamp(*block.stamps.get(place)?)))
     }
 
-    /// Whether any figure of an indicator's measure does not apply to its unit.
+    /// Whether any figure of an indicator's measure does not apply to its unit; of an earlier
+    /// revision whether there may be one.
     #[must_use]
     pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
-        self.columns.get(measure.index()).is_some_and(|column| column.not_applicable > 0)
+        self.columns.get(measure.index()).is_some_and(|column| match column.is_past {
+            true => column.ever_not_applicable,
+            false => column.not_applicable > 0,
+        })
     }
 
     /// The revision from which there has been a figure without interruption. A revision that
@@ -703,46 +491,30 @@ impl Cube {
     ) -> impl Iterator<Item = (CubeEntry, RevisionStamp)> + '_ {
         let column = self.columns.get(measure.index());
         let decimals = column.map_or(0, |column| column.decimals);
-        column
-            .into_iter()
-            .flat_map(|column| column.blocks.iter().enumerate())
-            .filter_map(|(number, block)| Some((number, block.as_deref()?)))
-            .flat_map(move |(number, block)| {
-                let cells = block.values.iter().zip(&block.stamps).enumerate();
-                cells.filter(|(_, (value, _))| **value != EMPTY_CELL).filter_map(
-                    move |(place, (value, stamp))| {
-                        let month = Month::from_number(
-                            block.first + i32::try_from(place % block.months).ok()?,
-                        )?;
-                        let unit = UnitPosition::new(number * BLOCK_UNITS + place / block.months);
-                        Some((
-                            CubeEntry {
-                                measure,
-                                unit,
-                                month,
-                                written: statement_in(*value, decimals),
-                            },
-                            RevisionStamp(*stamp),
-                        ))
-                    },
-                )
+        let blocks = column.into_iter().flat_map(|column| column.filled());
+        blocks.flat_map(move |(first, block)| {
+            let cells = block.values.iter().zip(&block.stamps).enumerate();
+            cells.filter_map(move |(place, (value, stamp))| {
+                let written = Some(statement_in(*value, decimals)?);
+                let (row, month) = block.row_and_month(place)?;
+                let unit = UnitPosition::new(first.index() + row);
+                Some((CubeEntry { measure, unit, month, written }, RevisionStamp(*stamp)))
             })
+        })
     }
 
     /// Whether an indicator's measure has any figure.
     #[must_use]
     pub fn has_figures(&self, measure: MeasureId) -> bool {
-        self.columns
-            .get(measure.index())
-            .is_some_and(|column| column.blocks.iter().any(Option::is_some))
+        self.columns.get(measure.index()).is_some_and(|column| column.filled().next().is_some())
     }
 
     /// The months in which any unit has a figure, also a stated rate.
     #[must_use]
     pub fn months(&self) -> BTreeSet<Month> {
-        let blocks = || self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
+        let blocks = || self.columns.iter().flat_map(|column| column.filled());
         let filled = |month: &Month| {
-            blocks().any(|block| {
+            blocks().any(|(_, block)| {
                 (0..BLOCK_UNITS)
                     .filter_map(|row| block.values.get(block.place(row, month.number())?))
                     .any(|value| *value != EMPTY_CELL)
@@ -756,118 +528,120 @@ impl Cube {
     }
 
     /// The first and last month that may have figures of indicators. The range is wider than the
-    /// figures: blocks hold whole years and keep their months after a withdrawal.
+    /// figures: blocks hold whole years and keep their months after a withdrawal, and a block of an
+    /// earlier revision has at least its later months.
     #[must_use]
     pub fn span(&self) -> Option<(Month, Month)> {
-        let blocks = || {
-            self.columns
-                .iter()
-                .flat_map(|column| column.blocks.iter().flatten())
-                .filter(|block| block.months > 0)
-        };
-        let last = |block: &FigureBlock| block.first + i32::try_from(block.months).unwrap_or(0) - 1;
-        let first = blocks().map(|block| block.first).min()?;
-        Some((
-            Month::from_number(first)?,
-            Month::from_number(blocks().map(|block| last(block)).max()?)?,
-        ))
+        let spans = self.columns.iter().filter_map(|column| column.span());
+        spans.reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
+    }
+
+    /// The units that have a figure of an indicator's measure in a month.
+    pub(super) fn units_with_figures(
+        &self,
+        measure: MeasureId,
+        month: Month,
+    ) -> impl Iterator<Item = UnitPosition> + '_ {
+        let columns = self.columns.get(measure.index()).into_iter();
+        let has_month = move |block: &FigureBlock| block.place(0, month.number()).is_some();
+        let blocks = columns.flat_map(|column| column.filled());
+        blocks.filter(move |(_, block)| has_month(block)).flat_map(move |(first, block)| {
+            let rows = (0..BLOCK_UNITS).filter(move |row| {
+                let place = block.place(*row, month.number());
+                let cell = place.and_then(|place| block.values.get(place));
+                cell.is_some_and(|cell| number_in(*cell).is_some())
+            });
+            rows.map(move |row| UnitPosition::new(first.index() + row))
+        })
     }
 
     /// As [`Cube::span`], of one indicator's measure.
     #[must_use]
     pub fn span_of(&self, measure: MeasureId) -> Option<(Month, Month)> {
-        let column = self.columns.get(measure.index())?;
-        let blocks = || column.blocks.iter().flatten().filter(|block| block.months > 0);
-        let end = |block: &FigureBlock| block.first + i32::try_from(block.months).unwrap_or(0);
-        let first = blocks().map(|block| block.first).min()?;
-        let end = blocks().map(|block| end(block)).max()?;
-        Some((Month::from_number(first)?, Month::from_number(end - 1)?))
+        self.columns.get(measure.index())?.span()
     }
 
-    /// The number of current figures.
+    /// The number of figures.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.figures
+        match self.figures {
+            FigureCount::Known(count) => count,
+            FigureCount::Past => {
+                let blocks = self.columns.iter().flat_map(|column| column.filled());
+                let cells = blocks.flat_map(|(_, block)| &block.values);
+                self.stated.len() + cells.filter(|value| **value != EMPTY_CELL).count()
+            }
+        }
     }
 
-    /// Whether there are no current figures.
+    /// Whether there are no figures.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.figures == 0
+        self.len() == 0
     }
 
-    /// Bytes of memory that the figures take.
+    /// Bytes of memory that the figures take, and those of an earlier revision at most.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let blocks = self.columns.iter().flat_map(|column| column.blocks.iter().flatten());
-        blocks
-            .map(|block| {
-                block.values.capacity() * size_of::<i64>()
-                    + (block.stamps.capacity() + block.firsts.capacity()) * size_of::<u32>()
-            })
-            .sum::<usize>()
-            + self.stated.len() * size_of::<((UnitPosition, Month, MeasureId), StampedFigure)>()
-            + self.replaced.bytes()
+        self.columns.iter().map(|column| column.bytes()).sum::<usize>() + self.bytes_beside_blocks()
+    }
+
+    /// Bytes of memory that the figures of an earlier revision will take at most.
+    #[must_use]
+    pub fn bytes_rewound(&self, revision: RevisionStamp) -> usize {
+        let columns = self.columns.iter().map(|column| column.bytes_before(revision.get()));
+        columns.sum::<usize>() + self.bytes_beside_blocks()
+    }
+
+    fn bytes_beside_blocks(&self) -> usize {
+        self.stated.len() * size_of::<((UnitPosition, Month, MeasureId), StampedFigure)>()
+            + self.replaced * size_of::<ReplacedFigure>()
+            + self.replaced_rates.len() * size_of::<ReplacedRate>()
     }
 
     /// The figures as they were right after an earlier revision, when there were `measures`
-    /// measures, and the places that differ. `None` when too many figures were replaced since.
+    /// measures. `None` when too many figures were replaced since.
     ///
-    /// Decimals and positions are those of this cube.
+    /// Decimals and positions are those of this cube. The result cannot be rewound.
     #[must_use]
-    pub fn rewound(
-        &self,
-        revision: RevisionStamp,
-        measures: usize,
-    ) -> Option<(Self, Vec<FigurePlace>)> {
+    pub fn rewound(&self, revision: RevisionStamp, measures: usize) -> Option<RewoundCube> {
         let revision = revision.get();
-        if revision < self.replaced.forgotten {
+        if revision < self.forgotten {
             return None;
         }
-        let (mut cube, mut places) = (self.clone(), Vec::new());
-        let is_later = |figure: &&ReplacedFigure| figure.revision > revision;
-        while let Some(figure) = cube.replaced.figures.last().filter(is_later).copied() {
-            cube.replaced.figures.pop_back();
-            places.push(cube.put_back(&figure)?);
-        }
-        while let Some(rate) = cube.replaced.rates.last().copied() {
-            if rate.revision <= revision {
-                break;
-            }
-            cube.replaced.rates.pop_back();
+        let mut cube = Self {
+            figures: FigureCount::Past,
+            replaced: 0,
+            replaced_rates: Vector::new(),
+            forgotten: u32::MAX,
+            ..self.clone()
+        };
+        let mut places: Vec<FigurePlace> = Vec::new();
+        let rates = self.replaced_rates.iter().rev();
+        for rate in rates.take_while(|rate| rate.revision > revision) {
             let (unit, month, measure) = rate.key;
-            let there = match rate.before {
-                Some(before) => cube.stated.insert(rate.key, before),
-                None => cube.stated.remove(&rate.key),
-            };
-            cube.figures =
-                cube.figures + usize::from(rate.before.is_some()) - usize::from(there.is_some());
+            match rate.before {
+                Some(before) => drop(cube.stated.insert(rate.key, before)),
+                None => drop(cube.stated.remove(&rate.key)),
+            }
             places.push((measure, unit, month));
         }
-        for (measure, shared) in (0..).map(MeasureId).zip(&mut cube.columns) {
-            if shared.newest.iter().any(|newest| *newest > revision) {
-                let removed = Arc::make_mut(shared).remove_after(measure, revision, &mut places);
-                cube.figures -= removed;
+        let changed: usize =
+            self.columns.iter().map(|column| column.changed_blocks(revision)).sum();
+        for (measure, column) in (0..).map(MeasureId).zip(&mut cube.columns) {
+            if column.changed_blocks(revision) == 0 {
+                continue;
             }
+            if changed <= MAX_SEARCHED_BLOCKS {
+                let changes = column.changed_after(revision);
+                let changes = changes.map(|(unit, month)| (measure, unit, month));
+                places.extend(changes.take((MAX_PLACES + 1).saturating_sub(places.len())));
+            }
+            *column = Arc::new(column.before(revision));
         }
         cube.columns.truncate(measures);
-        Some((cube, places))
-    }
-
-    /// Puts a replaced figure back, and returns its place.
-    fn put_back(&mut self, figure: &ReplacedFigure) -> Option<FigurePlace> {
-        let measure = MeasureId::new(usize::try_from(figure.measure).ok()?);
-        let unit = UnitPosition::new(usize::try_from(figure.unit).ok()?);
-        let column = Arc::make_mut(self.columns.get_mut(measure.index())?);
-        let block = Arc::make_mut(column.blocks.get_mut(block_of(unit))?.as_mut()?);
-        let place = block.place(row_of(unit), figure.month.number())?;
-        let after = block.restore(place, (figure.value, figure.stamp, figure.first));
-        let count = |value: i64| usize::from(value != EMPTY_CELL);
-        self.figures = self.figures + count(figure.value) - count(after);
-        column.not_applicable = column.not_applicable
-            + usize::from(figure.value == NOT_APPLICABLE_CELL)
-            - usize::from(after == NOT_APPLICABLE_CELL);
-        Some((measure, unit, figure.month))
+        let are_few = changed <= MAX_SEARCHED_BLOCKS && places.len() <= MAX_PLACES;
+        Some(RewoundCube { cube, places: are_few.then_some(places) })
     }
 
     /// The same figures after units moved: `places` maps each old position to the new one.
@@ -885,9 +659,10 @@ impl Cube {
                         .since(measure, entry.unit, entry.month)
                         .filter(|since| *since != revision)
                     {
-                        cube.set(&CubeEntry { unit: *unit, ..entry }, since);
+                        cube.write(&CubeEntry { unit: *unit, ..entry }, since);
                     }
-                    cube.set(&CubeEntry { unit: *unit, ..entry }, revision);
+                    // An earlier revision has its units elsewhere, so nobody asks this cube for it.
+                    cube.write(&CubeEntry { unit: *unit, ..entry }, revision);
                 }
             }
         }
@@ -896,169 +671,20 @@ impl Cube {
                 cube.set_stated(&CubeEntry { unit: *unit, ..entry }, revision);
             }
         }
-        cube.replaced = self.replaced.rearranged(places);
+        cube.replaced_rates = Vector::new();
+        cube.forgotten = self.newest();
         cube
     }
 
+    /// The newest revision with a figure that was recorded, withdrawn or replaced.
+    fn newest(&self) -> u32 {
+        let blocks = self.columns.iter().flat_map(|column| &column.blocks);
+        let rates = self.replaced_rates.last().map(|rate| rate.revision);
+        blocks.map(|block| block.newest).chain(rates).fold(self.forgotten, u32::max)
+    }
+
     fn block(&self, measure: MeasureId, unit: UnitPosition) -> Option<&FigureBlock> {
-        self.columns.get(measure.index())?.blocks.get(block_of(unit))?.as_deref()
-    }
-}
-
-/// Figures that are about to be recorded, applied to the cube without changing it. A dry run and
-/// the check before a commit read through it.
-#[derive(Clone, Debug, Default)]
-pub struct Overlay {
-    /// The content of cells, as in a column.
-    cells: AHashMap<(MeasureId, UnitPosition, Month), i64>,
-    not_applicable: bool,
-    stated: BTreeMap<(UnitPosition, Month, MeasureId), Option<Decimal64>>,
-    extra: Vec<Measure>,
-    base: usize,
-}
-
-impl Overlay {
-    /// An empty overlay over a dictionary of measures.
-    #[must_use]
-    pub fn over(measures: &MeasureDictionary) -> Self {
-        Self { base: measures.len(), ..Self::default() }
-    }
-
-    /// The number of a measure in the dictionary, or the number that it will get.
-    pub fn intern(&mut self, measures: &MeasureDictionary, measure: &Measure) -> MeasureId {
-        if let Some(id) = measures.id(measure).or_else(|| self.id(measure)) {
-            return id;
-        }
-        self.extra.push(measure.clone());
-        MeasureId(self.base + self.extra.len() - 1)
-    }
-
-    /// Sets or clears a figure of an indicator with `decimals`.
-    pub fn set(&mut self, entry: &CubeEntry, decimals: u32) {
-        let cell = cell_of(entry.written, decimals);
-        self.not_applicable |= cell == NOT_APPLICABLE_CELL;
-        self.cells.insert((entry.measure, entry.unit, entry.month), cell);
-    }
-
-    /// Sets or clears a figure stated for a kpi.
-    pub fn set_stated(&mut self, entry: &CubeEntry) {
-        let written = entry.written.and_then(Statement::number);
-        self.stated.insert((entry.unit, entry.month, entry.measure), written);
-    }
-
-    /// Removes all new measures except the first `kept`. The overlay must have no figures of the
-    /// removed ones.
-    pub fn truncate_measures(&mut self, kept: usize) {
-        self.extra.truncate(kept);
-    }
-
-    /// The measures that will get the next numbers, in order.
-    #[must_use]
-    pub fn new_measures(&self) -> &[Measure] {
-        &self.extra
-    }
-
-    fn id(&self, measure: &Measure) -> Option<MeasureId> {
-        self.extra
-            .iter()
-            .position(|known| known == measure)
-            .map(|place| MeasureId(self.base + place))
-    }
-}
-
-/// A consistent view of the figures: the cube, and an overlay if there is one.
-#[derive(Clone, Copy)]
-pub struct CubeView<'a> {
-    /// The dictionary.
-    pub measures: &'a MeasureDictionary,
-    /// The figures.
-    pub cube: &'a Cube,
-    /// Figures that replace those of the cube.
-    pub overlay: Option<&'a Overlay>,
-}
-
-impl<'a> CubeView<'a> {
-    /// The number of a measure, if it may have figures.
-    #[must_use]
-    pub fn id(&self, code: &str, members: &Members) -> Option<MeasureId> {
-        let measure = Measure { code: code.to_owned(), members: members.clone() };
-        self.measures.id(&measure).or_else(|| self.overlay?.id(&measure))
-    }
-
-    /// The measure with a number.
-    #[must_use]
-    pub fn measure(&self, id: MeasureId) -> Option<&'a Measure> {
-        self.measures.get(id).or_else(|| {
-            self.overlay
-                .and_then(|overlay| overlay.extra.get(id.index().checked_sub(overlay.base)?))
-        })
-    }
-
-    /// A figure of an indicator, in units of its last decimal.
-    #[must_use]
-    pub fn figure(&self, measure: MeasureId, unit: UnitPosition, month: Month) -> Option<i64> {
-        match self.overlay.and_then(|overlay| overlay.cells.get(&(measure, unit, month))) {
-            Some(cell) => number_in(*cell),
-            None => self.cube.row(measure, unit).at(month),
-        }
-    }
-
-    /// What is stated for a measure of an indicator with `decimals`, at a unit and month.
-    #[must_use]
-    pub fn statement(
-        &self,
-        place: (MeasureId, UnitPosition, Month),
-        decimals: u32,
-    ) -> Option<Statement> {
-        let (measure, unit, month) = place;
-        match self.overlay.and_then(|overlay| overlay.cells.get(&place)) {
-            Some(cell) => statement_in(*cell, decimals),
-            None => Some(self.cube.cell(measure, unit, month)?.0),
-        }
-    }
-
-    /// Whether there may be a figure of an indicator's measure that does not apply to its unit.
-    #[must_use]
-    pub fn has_not_applicable(&self, measure: MeasureId) -> bool {
-        self.cube.has_not_applicable(measure)
-            || self.overlay.is_some_and(|overlay| overlay.not_applicable)
-    }
-
-    /// The figure stated for a kpi.
-    #[must_use]
-    pub fn stated(
-        &self,
-        measure: MeasureId,
-        unit: UnitPosition,
-        month: Month,
-    ) -> Option<Decimal64> {
-        match self.overlay.and_then(|overlay| overlay.stated.get(&(unit, month, measure))) {
-            Some(laid) => *laid,
-            None => self.cube.stated(measure, unit, month).map(|stamped| stamped.written),
-        }
-    }
-
-    /// The figures stated for kpis at a unit and month, by the number of the measure.
-    #[must_use]
-    pub fn stated_at(&self, unit: UnitPosition, month: Month) -> Vec<(MeasureId, Decimal64)> {
-        let mut found: BTreeMap<MeasureId, Option<Decimal64>> = self
-            .cube
-            .stated_at(unit, month)
-            .map(|(measure, stamped)| (measure, Some(stamped.written)))
-            .collect();
-        if let Some(overlay) = self.overlay {
-            let laid = overlay
-                .stated
-                .range((unit, month, MeasureId::FIRST)..(unit, month, MeasureId::END));
-            found.extend(laid.map(|((_, _, measure), written)| (*measure, *written)));
-        }
-        found.into_iter().filter_map(|(measure, written)| Some((measure, written?))).collect()
-    }
-
-    /// Whether there is no overlay with figures, so that rows of the cube can be read directly.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.overlay.is_none_or(|overlay| overlay.cells.is_empty())
+        self.columns.get(measure.index())?.blocks.get(block_of(unit))?.get()
     }
 }
 
@@ -1162,9 +788,9 @@ mod tests {
         assert_eq!(moved.len(), 2);
     }
 
-    /// Everything that can be read of a cube.
+    /// Everything that can be read of a cube, but for what is only a bound of an earlier revision.
     fn content(cube: &Cube, measures: usize) -> String {
-        let mut found = format!("{} {:?} {:?}\n", cube.len(), cube.span(), cube.months());
+        let mut found = format!("{} {:?}\n", cube.len(), cube.months());
         let places = (0..measures).flat_map(|measure| {
             (0..140).flat_map(move |unit| (0..40).map(move |month| (measure, unit, month)))
         });
@@ -1181,9 +807,21 @@ mod tests {
                 found += &format!("{measure:?} {unit:?} {month} {of_figure:?}\n");
             }
         }
-        let of_measure = |measure| (cube.has_figures(measure), cube.has_not_applicable(measure));
-        let all = (0..=measures).map(MeasureId::new).map(of_measure);
+        let all = (0..=measures).map(MeasureId::new).map(|measure| cube.has_figures(measure));
         found + &format!("{:?}", all.collect::<Vec<_>>())
+    }
+
+    /// Whether the spans of a cube include the months of another with the same content.
+    fn spans_include(cube: &Cube, content: &Cube, measures: usize) -> bool {
+        let covers = |wide: Option<(Month, Month)>, span: Option<(Month, Month)>| {
+            let spans = wide.zip(span);
+            span.is_none() || spans.is_some_and(|(wide, span)| wide.0 <= span.0 && span.1 <= wide.1)
+        };
+        let of_measure = |measure: MeasureId| {
+            covers(cube.span_of(measure), content.span_of(measure))
+                && cube.has_not_applicable(measure) >= content.has_not_applicable(measure)
+        };
+        covers(cube.span(), content.span()) && (0..measures).map(MeasureId::new).all(of_measure)
     }
 
     proptest! {
@@ -1230,8 +868,19 @@ mod tests {
             let last = cubes.last().unwrap();
             for (revision, cube) in (0_u32..).zip(&cubes) {
                 let measures = cube.columns.len();
-                let (rewound, places) = last.rewound(stamp(revision), measures).unwrap();
+                let RewoundCube { cube: rewound, places } =
+                    last.rewound(stamp(revision), measures).unwrap();
+                let places = places.unwrap();
+                prop_assert!(spans_include(&rewound, cube, measures));
                 prop_assert_eq!(content(&rewound, measures), content(cube, measures));
+                // A cube of an earlier revision may be changed too.
+                if measures > 0 && revision % 16 == 3 {
+                    let (mut changed, mut expected) = (rewound, cube.clone());
+                    for cube in [&mut changed, &mut expected] {
+                        cube.set(&entry(64, 2, Some(77)), stamp(1_000));
+                    }
+                    prop_assert_eq!(content(&changed, measures), content(&expected, measures));
+                }
                 let later = changes.iter().skip(usize::try_from(revision).unwrap());
                 for (measure, unit, month, _) in later {
                     let month = entry(*unit, *month, None).month;
@@ -1244,37 +893,98 @@ mod tests {
 
     #[test]
     fn what_too_many_figures_replaced_is_not_kept() {
-        let mut replaced = ReplacedFigures::default();
-        let month = entry(0, 0, None).month;
-        let figure = ReplacedFigure {
-            value: 1,
-            measure: 0,
-            unit: 0,
-            month,
-            revision: 0,
-            stamp: 1,
-            first: 0,
-        };
-        for revision in 2..MAX_REPLACED_RATES {
-            let revision = u32::try_from(revision).unwrap();
-            replaced.push_rate(ReplacedRate {
-                key: (at(0), month, MEASURE),
-                before: None,
-                revision,
-            });
+        let mut cube = Cube::default();
+        cube.set_decimals(MEASURE, 0);
+        // Two figures in two blocks, revised in turn.
+        let place = |revision: u32| if revision.is_multiple_of(2) { (0, 0) } else { (100, 30) };
+        for revision in 1..=1_002 {
+            let (unit, month) = place(revision);
+            cube.set(&entry(unit, month, Some(revision.into())), stamp(revision));
         }
-        replaced.push_figure(ReplacedFigure { revision: 300_000, ..figure });
-        assert_eq!(replaced.forgotten, 0);
-        for revision in 300_000..300_005 {
-            replaced.push_rate(ReplacedRate {
-                key: (at(0), month, MEASURE),
-                before: None,
-                revision,
-            });
+        assert_eq!((cube.replaced, cube.forgotten), (1_000, 0));
+        assert!(cube.rewound(stamp(0), 1).unwrap().cube.is_empty());
+        // As if there were more in other blocks
+        cube.replaced = MAX_REPLACED;
+        cube.set(&entry(0, 0, Some(0)), stamp(1_003));
+        let forgotten = cube.forgotten;
+        assert!((500..505).contains(&forgotten), "{forgotten}");
+        assert!((MAX_REPLACED - 505..MAX_REPLACED - 495).contains(&cube.replaced));
+        assert!(cube.rewound(stamp(forgotten - 1), 1).is_none());
+        let past = cube.rewound(stamp(forgotten), 1).unwrap().cube;
+        for revision in [forgotten, forgotten - 1] {
+            let (unit, month) = place(revision);
+            let value = past.row(MEASURE, at(unit)).at(entry(0, month, None).month);
+            assert_eq!(value, Some(revision.into()));
         }
-        assert_eq!((replaced.rates.len(), replaced.forgotten), (MAX_REPLACED_RATES, 4));
-        let cube = Cube { replaced, ..Cube::default() };
+    }
+
+    #[test]
+    fn what_too_many_rates_replaced_is_not_kept() {
+        let mut cube = Cube::default();
+        let rates = u32::try_from(MAX_REPLACED_RATES).unwrap();
+        for revision in 1..=rates + 4 {
+            cube.set_stated(&entry(0, 0, Some(revision.into())), stamp(revision));
+        }
+        assert_eq!((cube.replaced_rates.len(), cube.forgotten), (MAX_REPLACED_RATES, 4));
         assert!(cube.rewound(stamp(3), 0).is_none());
+        let month = entry(0, 0, None).month;
+        let past = cube.rewound(stamp(4), 0).unwrap().cube;
+        assert_eq!(past.stated(MEASURE, at(0), month).unwrap().revision, stamp(4));
+    }
+
+    #[test]
+    fn places_are_named_where_few_blocks_differ() {
+        let mut cube = Cube::default();
+        cube.set_decimals(MEASURE, 0);
+        for unit in 0..=MAX_SEARCHED_BLOCKS {
+            cube.set(&entry(unit * BLOCK_UNITS, 0, Some(1)), stamp(unit.try_into().unwrap()));
+        }
+        let places = |cube: &Cube| cube.rewound(stamp(0), 1).unwrap().places;
+        assert_eq!(places(&cube).unwrap().len(), MAX_SEARCHED_BLOCKS);
+        cube.set(&entry(0, 0, Some(2)), stamp(10_000));
+        assert_eq!(places(&cube), None);
+
+        let mut one_block = Cube::default();
+        one_block.set_decimals(MEASURE, 0);
+        for place in 0..=MAX_PLACES {
+            let month = i32::try_from(place / BLOCK_UNITS).unwrap();
+            one_block.set(&entry(place % BLOCK_UNITS, month, Some(1)), stamp(1));
+            if place + 1 == MAX_PLACES {
+                assert_eq!(places(&one_block).unwrap().len(), MAX_PLACES);
+            }
+        }
+        assert_eq!(places(&one_block), None);
+    }
+
+    #[test]
+    fn units_that_move_keep_first_revisions_without_a_past() {
+        let mut cube = Cube::default();
+        cube.set_decimals(MEASURE, 0);
+        for revision in 1..=3 {
+            cube.set(&entry(0, 0, Some(revision.into())), stamp(revision));
+        }
+        let moved = cube.rearranged(&[at(5)]);
+        assert_eq!(moved.since(MEASURE, at(5), entry(0, 0, None).month), Some(stamp(1)));
+        assert_eq!((moved.replaced, moved.forgotten), (0, 3));
+        assert!(
+            moved
+                .columns
+                .iter()
+                .flat_map(|column| &column.blocks)
+                .all(|block| { block.replaced.is_empty() })
+        );
+    }
+
+    #[test]
+    fn a_past_counts_the_cells_of_now_that_it_holds_as_well() {
+        let mut cube = Cube::default();
+        cube.set_decimals(MEASURE, 0);
+        cube.set(&entry(0, 0, Some(1)), stamp(1));
+        cube.set(&entry(BLOCK_UNITS, 0, Some(1)), stamp(2));
+        let one_block = cube.rewound(stamp(2), 1).unwrap().cube.bytes() / 2;
+        let past = cube.rewound(stamp(1), 1).unwrap().cube.bytes();
+        assert_eq!(past, 3 * one_block);
+        assert!(cube.bytes_rewound(stamp(1)) >= past);
     }
 
     #[test]

@@ -112,6 +112,9 @@ pub enum Expression {
     Number(Decimal64),
     /// `days()`: the number of days of the months.
     Days,
+    /// `reported(e)` or `expected(e)`: a number of figures of the expectation with this code;
+    /// without a code of all expectations.
+    Reports(ReportFigures, Option<String>),
     /// The value of an indicator.
     Figure(IndicatorReference),
     /// `-x`
@@ -130,6 +133,26 @@ pub enum Expression {
     Sum(Box<Self>),
     /// `if(a < b, x, y)`: `x` where the condition holds, otherwise `y`.
     If(Box<RuleCondition>, Box<Self>, Box<Self>),
+}
+
+/// Which figures of reports a formula counts (docs/specification.md#completeness-as-a-kpi).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReportFigures {
+    /// `expected(e)`: those that units have to report.
+    Expected,
+    /// `reported(e)`: those of them that are there.
+    Reported,
+}
+
+impl ReportFigures {
+    /// The name of the function.
+    #[must_use]
+    pub const fn function(self) -> &'static str {
+        match self {
+            Self::Expected => "expected",
+            Self::Reported => "reported",
+        }
+    }
 }
 
 /// How two sides compare.
@@ -247,7 +270,7 @@ impl Expression {
     pub fn has_sum(&self) -> bool {
         match self {
             Self::Sum(_) => true,
-            Self::Number(_) | Self::Days | Self::Figure(_) => false,
+            Self::Number(_) | Self::Days | Self::Reports(..) | Self::Figure(_) => false,
             Self::Negate(x) | Self::Abs(x) => x.has_sum(),
             Self::Binary(_, x, y) | Self::Coalesce(x, y) => x.has_sum() || y.has_sum(),
             Self::Min(list) | Self::Max(list) => list.iter().any(Self::has_sum),
@@ -263,7 +286,7 @@ impl Expression {
     pub fn has_days(&self) -> bool {
         match self {
             Self::Days => true,
-            Self::Number(_) | Self::Figure(_) => false,
+            Self::Number(_) | Self::Reports(..) | Self::Figure(_) => false,
             Self::Negate(x) | Self::Abs(x) | Self::Sum(x) => x.has_days(),
             Self::Binary(_, x, y) | Self::Coalesce(x, y) => x.has_days() || y.has_days(),
             Self::Min(list) | Self::Max(list) => list.iter().any(Self::has_days),
@@ -274,12 +297,24 @@ impl Expression {
         }
     }
 
+    /// The expectation that each `reported()` and `expected()` names, if it names one.
+    #[must_use]
+    pub fn counted_reports(&self) -> Vec<Option<&str>> {
+        let mut codes = Vec::new();
+        for (_, part) in self.parts() {
+            if let Self::Reports(_, code) = part {
+                codes.push(code.as_deref());
+            }
+        }
+        codes
+    }
+
     /// The indicators that the expression names, in order of appearance; an indicator may appear
     /// more than once.
     #[must_use]
     pub fn references(&self) -> Vec<&IndicatorReference> {
         match self {
-            Self::Number(_) | Self::Days => Vec::new(),
+            Self::Number(_) | Self::Days | Self::Reports(..) => Vec::new(),
             Self::Figure(reference) => vec![reference],
             Self::Negate(x) | Self::Abs(x) | Self::Sum(x) => x.references(),
             Self::Binary(_, x, y) | Self::Coalesce(x, y) => {
@@ -293,15 +328,14 @@ impl Expression {
         }
     }
 
-    /// All operations, numbers and indicators, each with the number of operations around it; an
-    /// indicator with its reference.
+    /// All operations, numbers and indicators, each with the number of operations around it.
     #[must_use]
-    pub fn parts(&self) -> Vec<(usize, Option<&IndicatorReference>)> {
+    pub fn parts(&self) -> Vec<(usize, &Self)> {
         let (mut found, mut waiting) = (Vec::new(), vec![(0, self)]);
         while let Some((depth, part)) = waiting.pop() {
             let mut inside = |x| waiting.push((depth + 1, x));
             match part {
-                Self::Number(_) | Self::Days | Self::Figure(_) => {}
+                Self::Number(_) | Self::Days | Self::Reports(..) | Self::Figure(_) => {}
                 Self::Negate(x) | Self::Abs(x) | Self::Sum(x) => inside(x),
                 Self::Binary(_, x, y) | Self::Coalesce(x, y) => {
                     inside(x);
@@ -313,19 +347,19 @@ impl Expression {
                     [left, right, x, y].into_iter().for_each(inside);
                 }
             }
-            let reference = if let Self::Figure(reference) = part { Some(reference) } else { None };
-            found.push((depth, reference));
+            found.push((depth, part));
         }
         found
     }
 
     /// The parts that are aggregated before the formula is applied, in order of appearance:
-    /// indicators, and each `??` and `sum()` as a whole (docs/specification.md#kpis).
+    /// indicators, counts of reported figures, and each `??` and `sum()` as a whole
+    /// (docs/specification.md#kpis).
     #[must_use]
     pub fn operands(&self) -> Vec<&Self> {
         match self {
             Self::Number(_) | Self::Days => Vec::new(),
-            Self::Figure(_) | Self::Coalesce(..) | Self::Sum(_) => vec![self],
+            Self::Figure(_) | Self::Reports(..) | Self::Coalesce(..) | Self::Sum(_) => vec![self],
             Self::Negate(x) | Self::Abs(x) => x.operands(),
             Self::Binary(_, x, y) => [x.operands(), y.operands()].concat(),
             Self::Min(list) | Self::Max(list) => list.iter().flat_map(Self::operands).collect(),
@@ -369,6 +403,7 @@ impl Expression {
         Ok(match self {
             Self::Number(number) => Self::Number(*number),
             Self::Days => Self::Days,
+            Self::Reports(which, code) => Self::Reports(*which, code.clone()),
             Self::Figure(reference) => replace(reference)?,
             Self::Negate(x) => Self::Negate(of(x)?),
             Self::Abs(x) => Self::Abs(of(x)?),
@@ -400,6 +435,11 @@ impl Expression {
         }
         if self.has_days() {
             return Err(FormulaError(format!("days() cannot be used inside {name}")));
+        }
+        if !self.counted_reports().is_empty() {
+            return Err(FormulaError(format!(
+                "reported() and expected() cannot be used inside {name}"
+            )));
         }
         self.try_map_figures(&|reference| match reference.shift {
             TimeShift::None => Ok(Self::Figure(IndicatorReference { shift, ..reference.clone() })),
@@ -555,6 +595,15 @@ fn primary(pair: Pair<'_, Rule>) -> Result<Expression, FormulaError> {
         Rule::measure => Ok(Expression::Figure(reference(pair))),
         Rule::call => call(pair.into_inner()),
         Rule::days => Ok(Expression::Days),
+        Rule::reports => {
+            let mut inner = pair.into_inner();
+            let which = match inner.next().ok_or_else(missing)?.as_str() {
+                "reported" => ReportFigures::Reported,
+                _ => ReportFigures::Expected,
+            };
+            let code = inner.next().map(|code| code.as_str().to_owned());
+            Ok(Expression::Reports(which, code))
+        }
         Rule::choice => {
             let mut inner = pair.into_inner();
             let condition = condition(inner.next().ok_or_else(missing)?)?;
@@ -650,6 +699,9 @@ impl fmt::Display for Expression {
         match self {
             Self::Number(number) => write!(f, "{number}"),
             Self::Days => f.write_str("days()"),
+            Self::Reports(which, code) => {
+                write!(f, "{}({})", which.function(), code.as_deref().unwrap_or_default())
+            }
             Self::Figure(reference) => write!(f, "{reference}"),
             Self::If(condition, x, y) => write!(f, "if({condition}, {x}, {y})"),
             Self::Negate(x) => write!(f, "-{}", ParenthesizedOperand(x)),
@@ -679,6 +731,7 @@ impl fmt::Display for ParenthesizedOperand<'_> {
             }
             Expression::Number(_)
             | Expression::Days
+            | Expression::Reports(..)
             | Expression::If(..)
             | Expression::Figure(_)
             | Expression::Abs(_)
@@ -861,6 +914,8 @@ mod tests {
                 shift
             })),
             Just(Expression::Days),
+            proptest::option::of("[a-z]{1,3}\\.[a-z]{1,3}")
+                .prop_map(|code| Expression::Reports(ReportFigures::Reported, code)),
         ];
         leaf.prop_recursive(4, 24, 3, |inner| {
             let boxed = inner.clone().prop_map(Box::new);

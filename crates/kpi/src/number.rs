@@ -63,18 +63,24 @@ impl Rounded {
 
     /// The number, if it is whole and below 2^53.
     #[must_use]
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "a whole number below 2^53 is an i64"
-    )]
     pub fn whole(self) -> Option<i64> {
-        (self.0.fract() == 0.0 && self.0.abs() < float(FIGURE_BOUND)).then_some(self.0 as i64)
+        whole(self.0).filter(|_| self.0.abs() < float(FIGURE_BOUND))
+    }
+
+    /// Appends its digits as JSON and CSV have them.
+    pub fn write_to(self, text: &mut Vec<u8>) {
+        if let Some(whole) = self.whole() {
+            text.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+        } else if self.is_short() {
+            write_double(self.0, text);
+        } else {
+            text.extend_from_slice(self.to_string().as_bytes());
+        }
     }
 
     /// Whether its shortest digits have at most six decimals.
     #[must_use]
-    pub fn is_short(self) -> bool {
+    fn is_short(self) -> bool {
         self.0.abs() < EXACT_TO_SIX
     }
 }
@@ -104,6 +110,11 @@ impl std::fmt::Display for Rounded {
     }
 }
 
+/// Appends the shortest digits of a finite double, also of a whole one with a point: `1.0`.
+pub fn write_double(number: f64, text: &mut Vec<u8>) {
+    text.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
+}
+
 /// 10 to the power of `decimals` (at most 18).
 #[must_use]
 pub fn power_of_ten(decimals: u32) -> i64 {
@@ -120,8 +131,24 @@ pub fn scaled(mantissa: i64, decimals: u32) -> f64 {
 /// (docs/specification.md#numbers). `None` when it is not finite.
 #[must_use]
 pub fn rounded(value: f64) -> Option<f64> {
+    if let Some(whole) = whole(value) {
+        return Some(float(whole));
+    }
     let shown = if value.abs() < EXACT_TO_SIX { (value * 1e6).round() / 1e6 } else { value };
     shown.is_finite().then_some(if shown == 0.0 { 0.0 } else { shown })
+}
+
+/// The integer that a number is, if it is one of 64 bits. Without a call into the mathematical
+/// library, as rounding is.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "the conversion back shows whether it was exact"
+)]
+fn whole(value: f64) -> Option<i64> {
+    let whole = value as i64;
+    (float(whole) == value).then_some(whole)
 }
 
 /// The content of a figure: a number, or the statement that the figure makes no sense for its unit

@@ -201,6 +201,8 @@ pub struct ObservationParser<'a> {
     key: String,
     last: Option<(String, MeasurePlace)>,
     seen: AHashMap<(MeasurePlace, UnitPosition, Month), ObservationIndex>,
+    /// Of observations found in a document: where each of them is.
+    found_at: Vec<String>,
     submission: Submission,
     faults: FaultList,
 }
@@ -218,6 +220,7 @@ impl<'a> ObservationParser<'a> {
             key: String::new(),
             last: None,
             seen: AHashMap::new(),
+            found_at: Vec::new(),
             submission: Submission::default(),
             faults: FaultList::default(),
         }
@@ -256,6 +259,7 @@ impl<'a> ObservationParser<'a> {
 
     /// Validates observations found in a document.
     pub fn push_found(&mut self, found: &[FoundObservation]) {
+        self.found_at = found.iter().map(|found| found.place.clone()).collect();
         for (index, found) in (0..).map(ObservationIndex).zip(found) {
             let place = SourceLocation { index, line: None, found_at: Some(&found.place) };
             self.push_one_found(place, found);
@@ -305,11 +309,12 @@ impl<'a> ObservationParser<'a> {
             return;
         };
         if let Some(earlier) = self.seen.insert((measure, unit, month), place.index) {
-            self.faults.push(place.fault(
-                "",
-                "duplicate",
-                format!("the same figure is at /observations/{earlier}"),
-            ));
+            let there = match self.found_at.get(earlier.0) {
+                Some(there) => there.clone(),
+                None => format!("/observations/{earlier}"),
+            };
+            let detail = format!("the same figure is at {there}");
+            self.faults.push(place.fault("", "duplicate", detail));
             return;
         }
         if self.is_closed.as_ref().is_some_and(|is_closed| is_closed(month)) {

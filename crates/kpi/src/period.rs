@@ -99,16 +99,20 @@ impl Month {
     }
 }
 
+impl Month {
+    /// The characters of the text: `2021-10`.
+    #[must_use]
+    pub fn characters(self) -> [char; 7] {
+        let (year, month) = (self.year(), i32::try_from(self.month()).unwrap_or(0));
+        let [year, month] = [year, month].map(|n| move |unit: i32| digit(n / unit));
+        [year(1000), year(100), year(10), year(1), '-', month(10), month(1)]
+    }
+}
+
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Digit by digit, because `{:04}` takes most of the time of short responses.
-        let (year, month) = (self.year(), i32::try_from(self.month()).unwrap_or(0));
-        for (number, unit) in [(year, 1000), (year, 100), (year, 10), (year, 1)] {
-            f.write_char(digit(number / unit))?;
-        }
-        f.write_char('-')?;
-        f.write_char(digit(month / 10))?;
-        f.write_char(digit(month))
+        self.characters().into_iter().try_for_each(|character| f.write_char(character))
     }
 }
 

@@ -2,11 +2,14 @@
 //! formula that is applied once to the results (docs/specification.md#kpis,
 //! docs/specification.md#formulas).
 
-use super::catalogue::{Catalogue, Indicator, IndicatorKind};
+use smallvec::SmallVec;
+
+use super::catalogue::{Catalogue, Indicator, IndicatorKind, MemberDates};
 use super::cube::{CubeView, MeasureId};
-use super::expectation::NotApplicableSpan;
+use super::expectation::{Expectation, NotApplicableSpan};
 use super::formula::{
-    Comparison, Expression, FormulaOperator, IndicatorReference, RuleCondition, TimeShift,
+    Comparison, Expression, FormulaOperator, IndicatorReference, ReportFigures, RuleCondition,
+    TimeShift,
 };
 use super::measure::{Measure, Members};
 use super::number::{cancelling_sum, float, power_of_ten};
@@ -23,6 +26,8 @@ pub struct OwnValuePlan {
     pub splits: Vec<Vec<OwnValuePlan>>,
     /// The units and months to which the figures do not apply, in order of the units' codes.
     pub not_applicable: Vec<NotApplicableSpan>,
+    /// For a member of a dimension: the months in which the others are not summed without it.
+    pub dates: MemberDates,
 }
 
 impl OwnValuePlan {
@@ -38,22 +43,30 @@ impl OwnValuePlan {
             .cloned()
             .collect();
         if indicator.kind == IndicatorKind::Average {
-            return Self { stated, splits: Vec::new(), not_applicable }; // an average never adds up
+            return Self { stated, not_applicable, ..Self::default() }; // an average never adds up
         }
         let splits = indicator.open(members).filter(|dimension| dimension.complete).filter_map(
             |dimension| {
                 let parts: Vec<Self> = dimension
                     .members
                     .iter()
-                    .map(|member| {
-                        Self::plan(indicator, &members.with(&dimension.code, member), view)
+                    .map(|member| Self {
+                        dates: dimension.dates_of(member),
+                        ..Self::plan(indicator, &members.with(&dimension.code, member), view)
                     })
-                    .take_while(|part| !part.is_empty())
+                    .take_while(|part| !part.is_empty() || !part.dates.is_always())
                     .collect();
-                (parts.len() == dimension.members.len()).then_some(parts)
+                let is_whole = parts.len() == dimension.members.len();
+                (is_whole && !parts.iter().all(Self::is_empty)).then_some(parts)
             },
         );
-        Self { stated, splits: splits.collect(), not_applicable }
+        Self { stated, splits: splits.collect(), not_applicable, ..Self::default() }
+    }
+
+    /// Adds the measures of the figures from which the own value comes.
+    fn collect_stated(&self, found: &mut Vec<MeasureId>) {
+        found.extend(self.stated);
+        self.splits.iter().flatten().for_each(|part| part.collect_stated(found));
     }
 
     fn is_empty(&self) -> bool {
@@ -184,6 +197,50 @@ pub(super) enum Operand {
     Coalesce(Box<Program>, Box<Program>),
     /// `sum(x)`: `x` at each leaf, added.
     LeafSum(Box<Program>),
+    /// `reported(e)` or `expected(e)`, counted at each unit that has to report.
+    Reports(Box<ReportCount>),
+}
+
+/// A number of figures that units have to report, or of those of them that are there
+/// (docs/specification.md#completeness-as-a-kpi).
+#[derive(Clone, Debug)]
+pub(super) struct ReportCount {
+    pub(super) which: ReportFigures,
+    /// The expectations, each with how the own values of its figures are found.
+    pub(super) expectations: Vec<(Expectation, Vec<OwnValuePlan>)>,
+    /// The first and last month in which any unit has one of the figures.
+    months: Option<(Month, Month)>,
+}
+
+impl ReportCount {
+    fn of(
+        catalogue: &Catalogue,
+        view: &CubeView<'_>,
+        which: ReportFigures,
+        code: Option<&str>,
+    ) -> Self {
+        let plan = |measure: &Measure| {
+            let indicator = catalogue.indicator(&measure.code)?;
+            Some(OwnValuePlan::plan(indicator, &measure.members, view))
+        };
+        let planned = |expectation: &Expectation| {
+            let figures = expectation.measures.iter().filter_map(plan).collect();
+            (expectation.clone(), figures)
+        };
+        let expectations: Vec<(Expectation, Vec<OwnValuePlan>)> =
+            catalogue.expectations_of(code).map(planned).collect();
+        let mut stated = Vec::new();
+        let figures = expectations.iter().flat_map(|(_, figures)| figures);
+        figures.for_each(|figure| figure.collect_stated(&mut stated));
+        let months = view.months_with_figures(&stated);
+        Self { which, expectations, months }
+    }
+
+    /// Whether figures are counted in a month: before the first and after the last report of any
+    /// unit there is nothing to count.
+    pub(super) fn includes(&self, month: Month) -> bool {
+        self.months.is_some_and(|(first, last)| (first..=last).contains(&month))
+    }
 }
 
 impl Operand {
@@ -193,7 +250,7 @@ impl Operand {
             Self::Figure(figure) if figure.decimals > 0 => {
                 value / float(power_of_ten(figure.decimals))
             }
-            Self::Figure(_) | Self::Coalesce(..) | Self::LeafSum(_) => value,
+            Self::Figure(_) | Self::Coalesce(..) | Self::LeafSum(_) | Self::Reports(_) => value,
         }
     }
 
@@ -201,6 +258,7 @@ impl Operand {
     fn accumulates(&self) -> bool {
         match self {
             Self::Figure(figure) => figure.kind == IndicatorKind::Flow,
+            Self::Reports(_) => true,
             Self::Coalesce(x, _) | Self::LeafSum(x) => x.operands.iter().any(Self::accumulates),
         }
     }
@@ -209,15 +267,24 @@ impl Operand {
     fn required(&self) -> Vec<&FigureOperand> {
         match self {
             Self::Figure(figure) => vec![figure],
-            Self::Coalesce(..) => Vec::new(),
+            Self::Coalesce(..) | Self::Reports(_) => Vec::new(),
             Self::LeafSum(x) => x.required(),
+        }
+    }
+
+    /// The counts of reports without which the operand is not available.
+    fn required_counts(&self) -> Vec<&ReportCount> {
+        match self {
+            Self::Reports(count) => vec![count],
+            Self::Figure(_) | Self::Coalesce(..) => Vec::new(),
+            Self::LeafSum(x) => x.required_counts(),
         }
     }
 
     /// Whether the operand is only available where a measure has a value. A number needs none.
     fn requires_a_measure(&self) -> bool {
         match self {
-            Self::Figure(_) => true,
+            Self::Figure(_) | Self::Reports(_) => true,
             Self::Coalesce(x, y) => x.requires_a_measure() && y.requires_a_measure(),
             Self::LeafSum(x) => x.requires_a_measure(),
         }
@@ -226,6 +293,7 @@ impl Operand {
     fn has_previous(&self) -> bool {
         match self {
             Self::Figure(figure) => !figure.shift.is_none(),
+            Self::Reports(_) => false,
             Self::Coalesce(x, y) => x.has_previous() || y.has_previous(),
             Self::LeafSum(x) => x.has_previous(),
         }
@@ -234,6 +302,7 @@ impl Operand {
     fn reads_prior(&self) -> bool {
         match self {
             Self::Figure(figure) => figure.reads_prior(),
+            Self::Reports(_) => false,
             Self::Coalesce(x, y) => x.reads_prior() || y.reads_prior(),
             Self::LeafSum(x) => x.reads_prior(),
         }
@@ -250,6 +319,7 @@ impl Operand {
                     figure.breaks.iter().any(|from| after < *from && *from <= until)
                 })
             }
+            Self::Reports(_) => false,
             Self::Coalesce(x, y) => {
                 let spread = spread || self.accumulates();
                 [x, y]
@@ -426,6 +496,10 @@ impl Program {
                 Box::new(Self::of_expression(catalogue, view, x, asked)?),
                 Box::new(Self::of_expression(catalogue, view, y, asked)?),
             ),
+            Expression::Reports(which, code) => {
+                let code = code.as_deref();
+                Operand::Reports(Box::new(ReportCount::of(catalogue, view, *which, code)))
+            }
             Expression::Sum(x) => {
                 Operand::LeafSum(Box::new(Self::of_expression(catalogue, view, x, asked)?))
             }
@@ -447,8 +521,9 @@ impl Program {
     /// For each operand, whether it is summed over months. The others are taken from one month. The
     /// number of days is behind the operands; it is summed if one of them is.
     #[must_use]
-    pub fn accumulating_operands(&self) -> Vec<bool> {
-        let mut found: Vec<bool> = self.operands.iter().map(Operand::accumulates).collect();
+    pub fn accumulating_operands(&self) -> SmallVec<[bool; 4]> {
+        let mut found: SmallVec<[bool; 4]> =
+            self.operands.iter().map(Operand::accumulates).collect();
         if self.has_days {
             found.push(found.contains(&true));
         }
@@ -472,9 +547,15 @@ impl Program {
         self.operands.iter().flat_map(Operand::required).collect()
     }
 
-    /// Whether there may be units to which a figure that it requires does not apply.
+    /// The counts of reports that it requires.
+    pub(super) fn required_counts(&self) -> Vec<&ReportCount> {
+        self.operands.iter().flat_map(Operand::required_counts).collect()
+    }
+
+    /// Whether there may be units to which something that it requires does not apply.
     pub(super) fn may_not_apply(&self, view: &CubeView<'_>) -> bool {
         self.required().iter().any(|figure| figure.own.may_not_apply(view))
+            || !self.required_counts().is_empty()
     }
 
     /// Whether it contains `prev()` or `year_before()`.

@@ -128,17 +128,17 @@ impl RollUps {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The sums of a figure at a unit with units below it, in `count` months from `first`. `None`
-    /// for any other unit. Figures that do not apply to their units must not be among those of the
-    /// measure.
+    /// What `take` makes of the sums of a figure at a unit with units below it, in `count` months
+    /// from `first`. `None` for any other unit. Figures that do not apply to their units must not
+    /// be among those of the measure.
     #[must_use]
-    pub fn months(
+    pub fn months<T>(
         &self,
         (units, cube): (&UnitForest, &Cube),
         (measure, unit): (MeasureId, UnitPosition),
-        first: Month,
-        count: usize,
-    ) -> Option<Vec<MonthRollUp>> {
+        (first, count): (Month, usize),
+        take: impl Fn(Month, &MonthRollUp) -> T,
+    ) -> Option<Vec<T>> {
         units.get(unit)?.inner_place()?;
         let asked = RollUpQuestion { kept: self, units, cube, measure };
         let mut found = Vec::with_capacity(count);
@@ -147,7 +147,8 @@ impl RollUps {
             let place = usize::try_from(month.number().rem_euclid(12)).unwrap_or(0);
             let taken = (MONTHS - place).min(count - found.len());
             let year = asked.year(unit, month.year());
-            found.extend(year.months.get(place..place + taken)?.iter().cloned());
+            let months = (0..).map(|n| month.plus(n)).zip(year.months.get(place..place + taken)?);
+            found.extend(months.map(|(month, sums)| take(month, sums)));
             month = month.plus(i32::try_from(taken).ok()?);
         }
         Some(found)

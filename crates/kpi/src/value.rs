@@ -17,6 +17,8 @@ use super::program::{FigureOperand, Operand, OwnValuePlan, PriorMonths, Program,
 use super::roll_up::{MonthRollUp, RollUps};
 use super::unit::{UnitForest, UnitPosition, UnitRange};
 
+mod reports;
+
 /// How a value came about (docs/specification.md#own-value, docs/specification.md#value).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -348,19 +350,32 @@ impl<'a> ValueSource<'a> {
         if no_member_applies || in_span() { OwnState::NotApplicable } else { OwnState::Missing }
     }
 
-    /// The sum of the members of a dimension, without those that do not apply.
+    /// The sum of the members of a dimension, without those that do not apply and those that are
+    /// missing outside their dates.
     fn sum_of_members(&self, parts: &[OwnValuePlan], unit: UnitPosition, month: Month) -> OwnState {
-        let mut sum = None;
+        let (mut sum, mut otherwise) = (None, OwnState::Missing);
         for part in parts {
             match self.own_state(part, unit, month) {
-                OwnState::Missing => return OwnState::Missing,
-                OwnState::NotApplicable => {}
+                OwnState::Missing if part.dates.includes(month) => return OwnState::Missing,
+                OwnState::Missing => {}
+                OwnState::NotApplicable => otherwise = OwnState::NotApplicable,
                 OwnState::Value(value, _) => {
                     sum = Some(sum.unwrap_or(0_i64).saturating_add(value));
                 }
             }
         }
-        sum.map_or(OwnState::NotApplicable, |sum| OwnState::Value(sum, true))
+        sum.map_or(otherwise, |sum| OwnState::Value(sum, true))
+    }
+
+    /// Whether a dimension is not summed without a member: the figures of the member apply to the
+    /// unit and, where they are missing, its dates include the month.
+    #[must_use]
+    pub fn is_summand(&self, part: &OwnValuePlan, unit: UnitPosition, month: Month) -> bool {
+        match self.own_state(part, unit, month) {
+            OwnState::Value(..) => true,
+            OwnState::NotApplicable => false,
+            OwnState::Missing => part.dates.includes(month),
+        }
     }
 
     /// The leaves below a unit in a month to which figures do not apply.
@@ -378,7 +393,7 @@ impl<'a> ValueSource<'a> {
     }
 
     /// The leaves below a unit that a program leaves out: those to which a figure that it requires
-    /// does not apply.
+    /// does not apply, and those for which nobody has to report what it counts.
     fn left_out(
         &self,
         program: &Program,
@@ -391,6 +406,11 @@ impl<'a> ValueSource<'a> {
             if let Some(read) = figure.month(month, prior) {
                 found.extend(&self.not_applicable_leaves(&figure.own, unit, read));
             }
+        }
+        let counts = program.required_counts();
+        if !counts.is_empty() {
+            let reporting = self.reporting_leaves(&counts, unit, month);
+            found.extend(&self.leaves(unit, month).without(&reporting));
         }
         found
     }
@@ -419,7 +439,7 @@ impl<'a> ValueSource<'a> {
         let summed = |parts: &Vec<OwnValuePlan>| {
             parts
                 .iter()
-                .filter(|part| !self.is_not_applicable(part, unit, month))
+                .filter(|part| self.is_summand(part, unit, month))
                 .map(|part| self.own_since(part, unit, month))
                 .collect::<Option<Vec<RevisionStamp>>>()?
                 .into_iter()
@@ -500,6 +520,7 @@ impl<'a> ValueSource<'a> {
                 Availability::Whole(pieces) => Some(total(&pieces)),
                 Availability::Missing | Availability::Partial | Availability::Nowhere => None,
             },
+            Operand::Reports(_) => None, // neither in rules nor compared with stated rates
         };
         let mut values = program.operands.iter().map(value).collect::<Option<Vec<f64>>>()?;
         values.extend(program.days_of(month));
@@ -515,12 +536,12 @@ impl<'a> ValueSource<'a> {
         first: Month,
         count: usize,
     ) -> Vec<Option<MonthState>> {
-        let figures: Option<Vec<&FigureOperand>> = program
+        let figures: Option<SmallVec<[&FigureOperand; 4]>> = program
             .operands
             .iter()
             .map(|operand| match operand {
                 Operand::Figure(figure) => Some(figure),
-                Operand::Coalesce(..) | Operand::LeafSum(_) => None,
+                Operand::Coalesce(..) | Operand::LeafSum(_) | Operand::Reports(_) => None,
             })
             .collect();
         let months = || (0..).map(|n| first.plus(n)).take(count);
@@ -529,6 +550,9 @@ impl<'a> ValueSource<'a> {
                 .map(|month| self.state(program, unit, month, PriorMonths::of_month(month)))
                 .collect();
         };
+        if let Some(found) = self.leaf_states(program, (&figures, unit), first, count) {
+            return found;
+        }
         let rolled: SmallVec<[Vec<RollUp>; 2]> = figures
             .iter()
             .map(|figure| self.roll_up(figure, unit, first.plus(-figure.shift.months()), count))
@@ -572,6 +596,45 @@ impl<'a> ValueSource<'a> {
             self.state(program, unit, month, PriorMonths::of_month(month))
         };
         months().enumerate().map(state).collect()
+    }
+
+    /// The states of a unit without units below it, straight from its figures. `None` for any other
+    /// unit, and where an operand is summed over the members of a dimension or may not apply.
+    fn leaf_states(
+        &self,
+        program: &Program,
+        (figures, unit): (&[&FigureOperand], UnitPosition),
+        first: Month,
+        count: usize,
+    ) -> Option<Vec<Option<MonthState>>> {
+        let is_leaf = self.units.get(unit)?.end == unit.next();
+        if !is_leaf || self.geography != Geography::AsReported || !self.view.is_plain() {
+            return None;
+        }
+        let row = |figure: &&FigureOperand| {
+            let is_plain = figure.own.splits.is_empty() && !figure.own.may_not_apply(&self.view);
+            let measure = figure.own.stated.filter(|_| is_plain)?;
+            Some((self.view.cube.row(measure, unit), -figure.shift.months()))
+        };
+        let rows: SmallVec<[_; 4]> = figures.iter().map(row).collect::<Option<_>>()?;
+        let origin = if program.computed { Origin::Computed } else { Origin::Stated };
+        let state = |month: Month| {
+            let exists = |month: &Month| self.units.exists(unit, *month);
+            let mut values = OperandSums::new();
+            for (row, shift) in &rows {
+                let read = Some(month.plus(*shift)).filter(exists)?;
+                values.push(float(row.at(read)?));
+            }
+            values.extend(program.days_of(month));
+            exists(&month).then_some(MonthState {
+                values,
+                cover: LeafCover::All,
+                coverage: 1.0,
+                origin,
+                gathered: None,
+            })
+        };
+        Some((0..).map(|n| state(first.plus(n))).take(count).collect())
     }
 
     /// The state of one month. `None` when the value is missing.
@@ -808,6 +871,10 @@ impl<'a> ValueSource<'a> {
                 Operand::LeafSum(x) => {
                     found.extend(&self.measured_leaves(x, unit, month, prior, true));
                 }
+                Operand::Reports(count) if count.includes(month) => {
+                    found.extend(&self.reporting_leaves(&[count], unit, month));
+                }
+                Operand::Reports(_) => {}
             }
         }
         found
@@ -828,6 +895,7 @@ impl<'a> ValueSource<'a> {
                     None => Availability::Missing,
                 },
                 Operand::LeafSum(x) => self.evaluate_at_leaves(x, unit, month, prior),
+                Operand::Reports(count) => self.report_contributions(count, unit, month),
                 Operand::Coalesce(x, y) => match self.evaluate_coalesce(x, unit, month, prior) {
                     Availability::Missing | Availability::Nowhere => {
                         self.evaluate_coalesce(y, unit, month, prior)
@@ -1093,7 +1161,8 @@ impl<'a> ValueSource<'a> {
             .collect()
     }
 
-    /// The value of a figure at a unit that has no units below it.
+    /// The value of a figure at a unit that has no units below it: for programs of which other
+    /// operands keep [`Self::leaf_states`] from answering, and for units of today.
     fn roll_up_leaf(
         &self,
         measure: MeasureId,
@@ -1122,19 +1191,18 @@ impl<'a> ValueSource<'a> {
         first: Month,
         count: usize,
     ) -> Option<Vec<RollUp>> {
-        let months = kept.months((self.units, self.view.cube), (measure, unit), first, count)?;
         let own = self.view.cube.row(measure, unit);
-        let state = |(month, sums): (Month, MonthRollUp)| RollUp {
+        let state = |month: Month, sums: &MonthRollUp| RollUp {
             sum: sums.sum,
             coverage: share(sums.covered, sums.leaves),
-            cover: match (sums.covered, sums.cover) {
+            cover: match (sums.covered, &sums.cover) {
                 (0, _) => LeafCover::Nothing,
-                (_, Some(some)) => LeafCover::Some(some),
+                (_, Some(some)) => LeafCover::Some(Arc::clone(some)),
                 (_, None) => LeafCover::All,
             },
             origin: (sums.covered > 0 && own.at(month).is_some()).then_some(Origin::Stated),
         };
-        Some((0..).map(|n| first.plus(n)).zip(months).map(state).collect())
+        kept.months((self.units, self.view.cube), (measure, unit), (first, count), state)
     }
 
     /// The value of a figure in a month, where it may not apply to some leaves.
@@ -1219,5 +1287,6 @@ struct RollUpWalk {
     reason = "i128 has no From into f64; sums are exact below 2^53 and rounded once above"
 )]
 fn wide_float(sum: i128) -> f64 {
-    sum as f64
+    // The conversion from 64 bits is one instruction.
+    i64::try_from(sum).map_or_else(|_wide| sum as f64, float)
 }

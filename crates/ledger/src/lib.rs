@@ -314,16 +314,19 @@ impl Store {
         ask!(self, report, revision, code)
     }
 
-    /// Those of the `count` newest reports that contain a text in their stored part, the newest
-    /// first: their codes (the submission's identifier in lower case) and stored parts. `%` and `_`
-    /// in the text match anything.
+    /// Those of the `count` newest reports that contain a text in their stored part and were not
+    /// withdrawn, the newest first: their codes (the submission's identifier in lower case) and
+    /// stored parts. One that would make the stored parts more than `bytes` together is left out.
+    /// `%` and `_` in the text match anything.
     pub fn newest_reports(
         &self,
         count: usize,
+        bytes: usize,
         contained: &str,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        ask_at_length!(self, newest_reports, count, contained)
+        let limit = |most: usize| i64::try_from(most).unwrap_or(i64::MAX);
+        let most = (limit(count), limit(bytes));
+        ask_at_length!(self, newest_reports, most, contained)
     }
 
     /// The newest version of each declaration of a kind in order of the codes, without removed

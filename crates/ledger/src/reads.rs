@@ -8,7 +8,7 @@ use std::hash::Hash;
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{exists, not, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 
 use super::super::chain;
 use super::super::error::MissingHash;
@@ -33,6 +33,11 @@ use super::Db;
 diesel::define_sql_function! {
     /// Some characters of a text; the first one has the place 1.
     fn substr(text: Text, from: Integer, length: Integer) -> Text;
+}
+
+diesel::define_sql_function! {
+    /// The bytes of a text.
+    fn octet_length(text: Nullable<Text>) -> Nullable<Integer>;
 }
 
 /// Lists up to this length are passed to the database. Longer ones are filtered here, which has no
@@ -298,11 +303,12 @@ pub fn report(db: &mut Db, revision: RevisionNumber, code: &str) -> QueryResult<
     Ok(row.flatten())
 }
 
-/// Those of the `count` newest reports that contain a text in their stored part, the newest first:
-/// their codes and stored parts.
+/// Those of the `count` newest reports that contain a text in their stored part and were not
+/// withdrawn, the newest first: their codes and stored parts. One that would make them more than
+/// `bytes` together is left out.
 pub fn newest_reports(
     db: &mut Db,
-    count: i64,
+    (count, bytes): (i64, i64),
     contained: &str,
 ) -> QueryResult<Vec<(String, String)>> {
     let newest: Vec<RevisionNumber> = declarations::table
@@ -312,10 +318,35 @@ pub fn newest_reports(
         .select(declarations::revision)
         .load(db)?;
     let Some(oldest) = newest.last().copied() else { return Ok(Vec::new()) };
-    let rows: Vec<(String, Option<String>)> = declarations::table
+    let withdrawn: Vec<Option<String>> = submissions::table
+        .filter(submissions::revision.ge(oldest))
+        .filter(submissions::withdraws.is_not_null())
+        .select(submissions::withdraws)
+        .load(db)?;
+    let withdrawn: HashSet<String> =
+        withdrawn.into_iter().flatten().map(|id| id.to_lowercase()).collect();
+    let found: Vec<(RevisionNumber, String, Option<i32>)> = declarations::table
         .filter(declarations::kind.eq(REPORT))
         .filter(declarations::revision.ge(oldest))
         .filter(declarations::document.like(format!("%{contained}%")))
+        .order((declarations::revision.desc(), declarations::code.asc()))
+        .select((declarations::revision, declarations::code, octet_length(declarations::document)))
+        .load(db)?;
+    let mut left = bytes;
+    let taken: Vec<RevisionNumber> = found
+        .into_iter()
+        .filter(|(_, code, _)| !withdrawn.contains(code))
+        .filter(|(_, _, length)| {
+            let length = i64::from(length.unwrap_or(0));
+            let fits = length <= left;
+            left -= if fits { length } else { 0 };
+            fits
+        })
+        .map(|(revision, _, _)| revision)
+        .collect();
+    let rows: Vec<(String, Option<String>)> = declarations::table
+        .filter(declarations::kind.eq(REPORT))
+        .filter(declarations::revision.eq_any(taken))
         .order((declarations::revision.desc(), declarations::code.asc()))
         .select((declarations::code, declarations::document))
         .load(db)?;

@@ -43,7 +43,7 @@ impl RevisionId {
     /// `12-9f3a5b7c9d1e2f30`: the number and the first digits of the hash.
     #[must_use]
     pub fn short(&self) -> String {
-        let digits: String = self.digits().chars().take(SHORT_DIGITS).collect();
+        let digits = chain::digits(self.hash.get(..SHORT_DIGITS / 2).unwrap_or_default());
         format!("{}-{digits}", self.number)
     }
 }

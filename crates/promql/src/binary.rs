@@ -23,6 +23,8 @@ pub enum BinaryOperator {
     Modulo,
     /// `^`
     Power,
+    /// `atan2`
+    Arctangent,
     /// `==`
     Equal,
     /// `!=`
@@ -83,6 +85,12 @@ impl BinaryOperator {
         )
     }
 
+    /// Whether a result keeps the name of its metric: a filtering comparison, and `atan2` as in
+    /// Prometheus 2.42.
+    fn keeps_name(self, returns_bool: bool) -> bool {
+        !returns_bool && (self.is_comparison() || self == Self::Arctangent)
+    }
+
     #[expect(clippy::float_cmp, reason = "PromQL compares exactly")]
     fn holds(self, x: f64, y: f64) -> bool {
         match self {
@@ -98,6 +106,7 @@ impl BinaryOperator {
             | Self::Divide
             | Self::Modulo
             | Self::Power
+            | Self::Arctangent
             | Self::And
             | Self::Or
             | Self::Unless => false,
@@ -112,6 +121,7 @@ impl BinaryOperator {
             Self::Divide => x / y,
             Self::Modulo => x % y,
             Self::Power => x.powf(y),
+            Self::Arctangent => x.atan2(y),
             Self::Equal
             | Self::NotEqual
             | Self::Greater
@@ -165,6 +175,7 @@ pub fn binary(
                 | BinaryOperator::Divide
                 | BinaryOperator::Modulo
                 | BinaryOperator::Power
+                | BinaryOperator::Arctangent
                 | BinaryOperator::Equal
                 | BinaryOperator::NotEqual
                 | BinaryOperator::Greater
@@ -187,7 +198,7 @@ fn each(
     returns_bool: bool,
     sides: impl Fn(f64) -> ((f64, f64), f64),
 ) -> Result<ExpressionValue, QueryError> {
-    let named = operator.is_comparison() && !returns_bool;
+    let named = operator.keeps_name(returns_bool);
     let one = |sample: Sample| {
         let (numbers, keeps) = sides(sample.value);
         let value = operator.apply(numbers, returns_bool, keeps)?;
@@ -274,7 +285,7 @@ fn join_vectors(
             )));
         }
     }
-    let keeps_name = operator.is_comparison() && !matching.returns_bool;
+    let keeps_name = operator.keeps_name(matching.returns_bool);
     let one_to_one = matches!(matching.card, MatchCardinality::OneToOne);
     let mut met: HashMap<LabelSet, Option<LabelSet>> = HashMap::new();
     let mut found = Vec::new();

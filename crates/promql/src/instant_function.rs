@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use promql_parser::label::MatchOp;
 
+use super::date_function::DateFunction;
 use super::error::QueryError;
+use super::math_function::MathFunction;
 use super::selector::SeriesSelector;
 use super::value::{ExpressionValue, Sample, unique};
 use crate::labels::{LabelSet, NAME};
@@ -14,12 +16,10 @@ use kpi::number::float;
 /// A function of instant vectors and scalars.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InstantFunction {
-    /// `abs`
-    Abs,
-    /// `ceil`
-    Ceil,
-    /// `floor`
-    Floor,
+    /// A function of each number.
+    Math(MathFunction),
+    /// A function of each number as a time, or of the time of the evaluation.
+    Date(DateFunction),
     /// `round`
     Round,
     /// `clamp`
@@ -40,31 +40,60 @@ pub enum InstantFunction {
     Vector,
     /// `time`
     Time,
+    /// `pi`
+    Pi,
+    /// `timestamp` of anything but a selector: the time of the evaluation
+    Timestamp,
 }
+
+/// The functions with names of their own.
+const NAMED: [(&str, InstantFunction); 12] = [
+    ("round", InstantFunction::Round),
+    ("clamp", InstantFunction::Clamp),
+    ("clamp_min", InstantFunction::ClampMin),
+    ("clamp_max", InstantFunction::ClampMax),
+    ("sort", InstantFunction::Sort),
+    ("sort_desc", InstantFunction::SortDescending),
+    ("absent", InstantFunction::Absent),
+    ("scalar", InstantFunction::Scalar),
+    ("vector", InstantFunction::Vector),
+    ("time", InstantFunction::Time),
+    ("pi", InstantFunction::Pi),
+    ("timestamp", InstantFunction::Timestamp),
+];
 
 impl InstantFunction {
     /// Finds a function by its PromQL name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "abs" => Self::Abs,
-            "ceil" => Self::Ceil,
-            "floor" => Self::Floor,
-            "round" => Self::Round,
-            "clamp" => Self::Clamp,
-            "clamp_min" => Self::ClampMin,
-            "clamp_max" => Self::ClampMax,
-            "sort" => Self::Sort,
-            "sort_desc" => Self::SortDescending,
-            "absent" => Self::Absent,
-            "scalar" => Self::Scalar,
-            "vector" => Self::Vector,
-            "time" => Self::Time,
-            _ => return None,
-        })
+        let own = NAMED.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
+        own.or_else(|| MathFunction::named(name).map(Self::Math))
+            .or_else(|| DateFunction::named(name).map(Self::Date))
     }
 
-    /// Applies the function; `selector` is the argument of `absent` when that is a plain selector.
+    /// Whether the result depends on the time of the evaluation; `arguments` is the number of its
+    /// arguments.
+    #[must_use]
+    pub fn tells_time(self, arguments: usize) -> bool {
+        match self {
+            Self::Time | Self::Timestamp => true,
+            Self::Date(_) => arguments == 0,
+            Self::Math(_)
+            | Self::Round
+            | Self::Clamp
+            | Self::ClampMin
+            | Self::ClampMax
+            | Self::Sort
+            | Self::SortDescending
+            | Self::Absent
+            | Self::Scalar
+            | Self::Vector
+            | Self::Pi => false,
+        }
+    }
+
+    /// Applies the function at `time` (milliseconds since 1970); `selector` is the argument of
+    /// `absent` when that is a plain selector.
     ///
     /// # Errors
     /// Two resulting series have the same labels.
@@ -74,74 +103,66 @@ impl InstantFunction {
         time: i64,
         selector: Option<&SeriesSelector>,
     ) -> Result<ExpressionValue, QueryError> {
+        let seconds = float(time) / 1e3;
         let mut arguments = arguments.into_iter();
-        let mut first = arguments.next();
-        let mut number = || {
-            if let Some(ExpressionValue::Scalar(number)) = arguments.next() {
-                Some(number)
-            } else {
-                None
-            }
+        let first = arguments.next();
+        let numbers: Vec<f64> = arguments.filter_map(|argument| argument.scalar()).collect();
+        let number = |place: usize| numbers.get(place).copied().unwrap_or(f64::NAN);
+        let vector = match first {
+            Some(ExpressionValue::Vector(vector)) => vector,
+            Some(ExpressionValue::Scalar(value)) if self == Self::Vector => labelless(value),
+            Some(ExpressionValue::Scalar(_) | ExpressionValue::Text(_)) => Vec::new(),
+            None if matches!(self, Self::Date(_)) => labelless(seconds),
+            None => Vec::new(),
         };
-        let mut vector = || match &mut first {
-            Some(ExpressionValue::Vector(vector)) => std::mem::take(vector),
-            _ => Vec::new(),
-        };
-        Ok(match self {
-            Self::Abs => each(vector(), f64::abs)?,
-            Self::Ceil => each(vector(), f64::ceil)?,
-            Self::Floor => each(vector(), f64::floor)?,
+        match self {
+            Self::Math(function) => each(vector, |value| function.number(value)),
+            Self::Date(function) => each(vector, |value| function.number(value)),
+            Self::Timestamp => each(vector, |_| seconds),
             Self::Round => {
-                let inverse = 1.0 / number().unwrap_or(1.0);
-                each(vector(), |value| (value * inverse + 0.5).floor() / inverse)?
+                let inverse = 1.0 / numbers.first().copied().unwrap_or(1.0);
+                each(vector, |value| (value * inverse + 0.5).floor() / inverse)
             }
-            Self::Clamp => {
-                let (least, most) = (number().unwrap_or(f64::NAN), number().unwrap_or(f64::NAN));
-                if least > most {
-                    ExpressionValue::Vector(Vec::new())
-                } else {
-                    each(vector(), |value| lesser(most, greater(least, value)))?
-                }
-            }
-            Self::ClampMin => {
-                let least = number().unwrap_or(f64::NAN);
-                each(vector(), |value| greater(least, value))?
-            }
-            Self::ClampMax => {
-                let most = number().unwrap_or(f64::NAN);
-                each(vector(), |value| lesser(most, value))?
-            }
-            Self::Sort | Self::SortDescending => {
-                let mut sorted = vector();
-                sorted.sort_by(|one, other| {
-                    let way = one.value.total_cmp(&other.value);
-                    one.value.is_nan().cmp(&other.value.is_nan()).then(if self == Self::Sort {
-                        way
-                    } else {
-                        way.reverse()
-                    })
-                });
-                ExpressionValue::Vector(sorted)
-            }
-            Self::Absent if vector().is_empty() => ExpressionValue::Vector(vec![Sample {
-                labels: Arc::new(absent_labels(selector)),
-                value: 1.0,
-            }]),
-            Self::Absent => ExpressionValue::Vector(Vec::new()),
-            Self::Scalar => ExpressionValue::Scalar(if let [only] = vector().as_slice() {
+            Self::Clamp if number(0) > number(1) => Ok(ExpressionValue::Vector(Vec::new())),
+            Self::Clamp => each(vector, |value| lesser(number(1), greater(number(0), value))),
+            Self::ClampMin => each(vector, |value| greater(number(0), value)),
+            Self::ClampMax => each(vector, |value| lesser(number(0), value)),
+            Self::Sort => Ok(ExpressionValue::Vector(sorted(vector, false))),
+            Self::SortDescending => Ok(ExpressionValue::Vector(sorted(vector, true))),
+            Self::Absent if vector.is_empty() => Ok(absent(selector)),
+            Self::Absent => Ok(ExpressionValue::Vector(Vec::new())),
+            Self::Scalar => Ok(ExpressionValue::Scalar(if let [only] = vector.as_slice() {
                 only.value
             } else {
                 f64::NAN
-            }),
-            Self::Vector => match first {
-                Some(ExpressionValue::Scalar(value)) => {
-                    ExpressionValue::Vector(vec![Sample { labels: Arc::default(), value }])
-                }
-                other => other.unwrap_or(ExpressionValue::Vector(Vec::new())),
-            },
-            Self::Time => ExpressionValue::Scalar(float(time) / 1e3),
-        })
+            })),
+            Self::Vector => Ok(ExpressionValue::Vector(vector)),
+            Self::Time => Ok(ExpressionValue::Scalar(seconds)),
+            Self::Pi => Ok(ExpressionValue::Scalar(std::f64::consts::PI)),
+        }
     }
+}
+
+/// A number as a vector of one series without labels.
+fn labelless(value: f64) -> Vec<Sample> {
+    vec![Sample { labels: Arc::default(), value }]
+}
+
+/// The samples by their value; NaN comes last.
+fn sorted(mut vector: Vec<Sample>, descending: bool) -> Vec<Sample> {
+    vector.sort_by(|one, other| {
+        let way = one.value.total_cmp(&other.value);
+        let way = if descending { way.reverse() } else { way };
+        one.value.is_nan().cmp(&other.value.is_nan()).then(way)
+    });
+    vector
+}
+
+/// The result of `absent` and `absent_over_time` when there are no series.
+#[must_use]
+pub fn absent(selector: Option<&SeriesSelector>) -> ExpressionValue {
+    let labels = Arc::new(absent_labels(selector));
+    ExpressionValue::Vector(vec![Sample { labels, value: 1.0 }])
 }
 
 fn each(vector: Vec<Sample>, number: impl Fn(f64) -> f64) -> Result<ExpressionValue, QueryError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 
 use super::error::QueryError;
+use super::label_name::check_label_name;
 use super::limits::MAX_REGEX_BYTES;
 use super::source::MemorySource;
 use super::value::{ExpressionValue, Sample, unique};
@@ -41,15 +42,7 @@ impl LabelReplacement {
             .size_limit(MAX_REGEX_BYTES)
             .build()
             .map_err(|error| not_compiled(&error, regex))?;
-        let label = target
-            .bytes()
-            .enumerate()
-            .all(|(n, b)| b == b'_' || b.is_ascii_alphabetic() || (n > 0 && b.is_ascii_digit()));
-        if target.is_empty() || !label {
-            return Err(QueryError::bad(format!(
-                "invalid destination label name in label_replace(): {target}"
-            )));
-        }
+        check_label_name(target, "destination label name in label_replace()")?;
         Ok(Self {
             target: target.clone(),
             replacement: replacement.clone(),

@@ -10,9 +10,15 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_VALUES: usize = 1_000_000;
 /// Most steps of a range query, as in Prometheus.
 pub const MAX_STEPS: i64 = 11_000;
+/// Most steps of all subqueries of a query.
+pub const MAX_SUBQUERY_STEPS: i64 = 100_000;
+/// Distance of the steps of a subquery that names none, in milliseconds: a day. In Prometheus it is
+/// its `evaluation_interval`.
+pub const SUBQUERY_STEP: i64 = 86_400_000;
 /// Most samples that a query may process.
 pub const MAX_SAMPLES: usize = 20_000_000;
-/// Most bytes of label values that a query may create (`label_replace`).
+/// Most bytes of label values that a query may create (`label_replace`,
+/// `label_join`, `count_values`).
 pub const MAX_LABEL_BYTES: usize = 64 << 20;
 /// Longest label value that a query may create, in bytes.
 pub const MAX_LABEL_VALUE: usize = 16 << 10;

@@ -1,6 +1,11 @@
 //! Functions of the samples in a range, such as `max_over_time`.
 
-use kpi::number::float;
+use super::rate::{increase, last_difference, last_rate, rate};
+use super::regression::least_squares;
+use super::statistics::{
+    best, compensated_mean, compensated_variance, count as counted, quantile, sum,
+};
+use super::window::SampleWindow;
 
 /// A function of the samples in a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,28 +36,51 @@ pub enum RangeFunction {
     Delta,
     /// `changes`
     Changes,
+    /// `resets`
+    Resets,
+    /// `increase`
+    Increase,
+    /// `rate`
+    Rate,
+    /// `irate`
+    InstantRate,
+    /// `idelta`
+    InstantDelta,
+    /// `deriv`
+    Derivative,
+    /// `predict_linear`
+    Prediction,
 }
+
+/// The functions by their PromQL names.
+const NAMED: [(&str, RangeFunction); 20] = [
+    ("avg_over_time", RangeFunction::Average),
+    ("min_over_time", RangeFunction::Least),
+    ("max_over_time", RangeFunction::Most),
+    ("sum_over_time", RangeFunction::Sum),
+    ("count_over_time", RangeFunction::Count),
+    ("last_over_time", RangeFunction::Last),
+    ("present_over_time", RangeFunction::Present),
+    ("absent_over_time", RangeFunction::Absent),
+    ("stddev_over_time", RangeFunction::Deviation),
+    ("stdvar_over_time", RangeFunction::Variance),
+    ("quantile_over_time", RangeFunction::Quantile),
+    ("delta", RangeFunction::Delta),
+    ("changes", RangeFunction::Changes),
+    ("resets", RangeFunction::Resets),
+    ("increase", RangeFunction::Increase),
+    ("rate", RangeFunction::Rate),
+    ("irate", RangeFunction::InstantRate),
+    ("idelta", RangeFunction::InstantDelta),
+    ("deriv", RangeFunction::Derivative),
+    ("predict_linear", RangeFunction::Prediction),
+];
 
 impl RangeFunction {
     /// Finds a function by its PromQL name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "avg_over_time" => Self::Average,
-            "min_over_time" => Self::Least,
-            "max_over_time" => Self::Most,
-            "sum_over_time" => Self::Sum,
-            "count_over_time" => Self::Count,
-            "last_over_time" => Self::Last,
-            "present_over_time" => Self::Present,
-            "absent_over_time" => Self::Absent,
-            "stddev_over_time" => Self::Deviation,
-            "stdvar_over_time" => Self::Variance,
-            "quantile_over_time" => Self::Quantile,
-            "delta" => Self::Delta,
-            "changes" => Self::Changes,
-            _ => return None,
-        })
+        NAMED.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
     }
 
     /// Whether the result keeps the name of the metric.
@@ -61,86 +89,108 @@ impl RangeFunction {
         self == Self::Last
     }
 
-    /// Returns the result for the samples of one series, of which there is at least one.
+    /// Whether the result depends on the edges of the range, and not only on the samples in it.
     #[must_use]
-    pub fn number(self, samples: &[f64], param: f64) -> Option<f64> {
-        let (first, last) = (*samples.first()?, *samples.last()?);
-        let count = float(i64::try_from(samples.len()).unwrap_or(i64::MAX));
-        let sum = || samples.iter().sum::<f64>();
-        let best = |better: fn(f64, f64) -> bool| {
-            samples.iter().copied().fold(first, |best, value| {
-                if best.is_nan() || better(value, best) { value } else { best }
-            })
-        };
+    pub fn tells_edges(self) -> bool {
+        matches!(self, Self::Increase | Self::Rate)
+    }
+
+    /// Whether the result depends on the time of the evaluation, even if the range is fixed.
+    #[must_use]
+    pub fn tells_time(self) -> bool {
+        self == Self::Prediction
+    }
+
+    /// The result for one series; `param` is that of `quantile_over_time` and `predict_linear`.
+    /// None when the series has too few samples for a result.
+    #[must_use]
+    pub fn number(self, window: &SampleWindow<'_>, param: f64) -> Option<f64> {
+        let values = || window.points.iter().map(|(_, value)| *value);
+        let last = values().next_back()?;
         Some(match self {
-            Self::Average => sum() / count,
-            Self::Least => best(|value, best| value < best),
-            Self::Most => best(|value, best| value > best),
-            Self::Sum => sum(),
-            Self::Count => count,
+            Self::Average => compensated_mean(values()),
+            Self::Least => best(values(), |value, best| value < best),
+            Self::Most => best(values(), |value, best| value > best),
+            Self::Sum => sum(values()),
+            Self::Count => counted(window.points.len()),
             Self::Last => last,
             Self::Present => 1.0,
             Self::Absent => return None,
-            Self::Deviation => variance(samples).sqrt(),
-            Self::Variance => variance(samples),
-            Self::Quantile => quantile(param, samples),
-            Self::Delta if samples.len() < 2 => return None,
-            Self::Delta => last - first,
-            Self::Changes => changes(samples),
+            Self::Deviation => compensated_variance(values()).sqrt(),
+            Self::Variance => compensated_variance(values()),
+            Self::Quantile => quantile(param, values()),
+            Self::Delta => window.ends().map(|((_, first), _)| last - first)?,
+            Self::Changes => steps(window, is_changed),
+            Self::Resets => steps(window, |before, value| value < before),
+            Self::Increase => increase(window)?,
+            Self::Rate => rate(window)?,
+            Self::InstantRate => last_rate(window)?,
+            Self::InstantDelta => last_difference(window)?,
+            Self::Derivative => least_squares(window, window.points.first()?.0)?.slope,
+            Self::Prediction => {
+                let line = least_squares(window, window.time)?;
+                line.slope * param + line.intercept
+            }
         })
     }
 }
 
-/// The variance computed as in Prometheus, so that every digit agrees: in one pass (Welford 1962)
-/// with compensated sums (Neumaier 1974).
-fn variance(samples: &[f64]) -> f64 {
-    let add = |(sum, error): (f64, f64), value: f64| {
-        let new = sum + value;
-        let lost = if sum.abs() >= value.abs() { (sum - new) + value } else { (value - new) + sum };
-        (new, error + lost)
-    };
-    let (mut count, mut mean, mut squares) = (0.0, (0.0, 0.0), (0.0, 0.0));
-    for value in samples {
-        count += 1.0;
-        let apart = value - (mean.0 + mean.1);
-        mean = add(mean, apart / count);
-        squares = add(squares, apart * (value - (mean.0 + mean.1)));
-    }
-    (squares.0 + squares.1) / count
-}
-
-/// Counts how often a value differs from the one before.
 #[expect(clippy::float_cmp, reason = "PromQL compares exactly")]
-fn changes(samples: &[f64]) -> f64 {
-    let changed = samples
-        .iter()
-        .zip(samples.iter().skip(1))
-        .filter(|(one, other)| one != other && !(one.is_nan() && other.is_nan()))
-        .count();
-    float(i64::try_from(changed).unwrap_or(i64::MAX))
+fn is_changed(before: f64, value: f64) -> bool {
+    before != value && !(before.is_nan() && value.is_nan())
 }
 
-fn quantile(q: f64, samples: &[f64]) -> f64 {
-    if q.is_nan() {
-        return f64::NAN;
+/// The number of samples for which the condition holds with the sample before.
+fn steps(window: &SampleWindow<'_>, holds: fn(f64, f64) -> bool) -> f64 {
+    let pairs = window.points.iter().zip(window.points.iter().skip(1));
+    counted(pairs.filter(|((_, before), (_, value))| holds(*before, *value)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(name: &str, points: &[(i64, f64)], param: f64) -> Option<f64> {
+        let window = SampleWindow { points, start: 0, end: 5_000, time: 10_000 };
+        RangeFunction::named(name).unwrap().number(&window, param)
     }
-    if !(0.0..=1.0).contains(&q) {
-        return if q < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
-    }
-    let mut sorted = samples.to_vec();
-    // As in Prometheus, NaN is the smallest value.
-    sorted.sort_by(|one, other| other.is_nan().cmp(&one.is_nan()).then(one.total_cmp(other)));
-    let rank = q * float(i64::try_from(sorted.len().saturating_sub(1)).unwrap_or(0));
-    let weight = rank - rank.floor();
-    let (mut below, mut above) = (f64::NAN, f64::NAN);
-    for (n, value) in (0_i64..).zip(&sorted) {
-        let place = float(n);
-        if place <= rank.floor() {
-            below = *value;
+
+    #[test]
+    fn functions_of_a_range_give_the_numbers_computed_by_hand() {
+        let points = [(1_000, 4.0), (2_000, 4.0), (3_000, 1.0), (4_000, 7.0)];
+        for (name, expected) in [
+            ("avg_over_time", 4.0),
+            ("min_over_time", 1.0),
+            ("max_over_time", 7.0),
+            ("sum_over_time", 16.0),
+            ("count_over_time", 4.0),
+            ("last_over_time", 7.0),
+            ("present_over_time", 1.0),
+            ("stdvar_over_time", 4.5),
+            ("stddev_over_time", 4.5_f64.sqrt()),
+            ("delta", 3.0),
+            ("changes", 2.0),
+            ("resets", 1.0),
+            ("irate", 6.0),
+            ("idelta", 6.0),
+            // (-1.5 * 4 - 0.5 * 4 + 0.5 * 1 + 1.5 * 7) / 5
+            ("deriv", 0.6),
+        ] {
+            assert_eq!(number(name, &points, f64::NAN), Some(expected), "{name}");
         }
-        if place <= rank.floor() + 1.0 {
-            above = *value;
-        }
+        assert_eq!(number("quantile_over_time", &points, 0.5), Some(4.0));
+        // Mean 4 at 2.5 s, 7.5 s before the evaluation; 10 s after it: 4 + 0.6 * 17.5.
+        let predicted = number("predict_linear", &points, 10.0).unwrap();
+        assert!((predicted - 14.5).abs() < 1e-12, "{predicted}");
+        assert_eq!(number("absent_over_time", &points, f64::NAN), None);
     }
-    below * (1.0 - weight) + above * weight
+
+    #[test]
+    fn one_sample_is_too_few_for_a_difference() {
+        for name in ["delta", "increase", "rate", "irate", "idelta", "deriv", "predict_linear"] {
+            assert_eq!(number(name, &[(1_000, 4.0)], 1.0), None, "{name}");
+            assert_eq!(number(name, &[], 1.0), None, "{name}");
+        }
+        assert_eq!(number("changes", &[(1_000, 4.0)], 1.0), Some(0.0));
+    }
 }

@@ -14,8 +14,8 @@ pub trait SeriesSource {
     /// The value of a month.
     fn at(&self, month: Month) -> Option<f64>;
 
-    /// The values from `first` to `last`, without missing months.
-    fn between(&self, first: Month, last: Month) -> impl Iterator<Item = f64>;
+    /// The values from `first` to `last` with their months, without missing ones.
+    fn between(&self, first: Month, last: Month) -> impl Iterator<Item = (Month, f64)>;
 }
 
 /// The memory that a query may use. Bytes are taken before they are allocated.

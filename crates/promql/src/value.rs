@@ -15,6 +15,9 @@ pub struct Sample {
     pub value: f64,
 }
 
+/// A series over time: its labels, and times (milliseconds since 1970) with values.
+pub type SampledSeries = (Arc<LabelSet>, Vec<(i64, f64)>);
+
 /// The value of an expression at one time.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ExpressionValue {
@@ -27,6 +30,12 @@ pub enum ExpressionValue {
 }
 
 impl ExpressionValue {
+    /// The number without labels; none for anything else.
+    #[must_use]
+    pub fn scalar(&self) -> Option<f64> {
+        if let Self::Scalar(number) = self { Some(*number) } else { None }
+    }
+
     /// The number of its series; 1 without labels.
     #[must_use]
     pub fn series_count(&self) -> usize {

@@ -1,6 +1,9 @@
 //! The required permission of each route. A route that is not listed is refused;
 //! `tests/auth/routes.rs` tests every row with every role.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::api::constants::API;
 use crate::auth::role::Role;
 
@@ -53,9 +56,12 @@ const REPORTER_FORM: RouteAccess = RouteAccess::Page(Role::Reporter);
 const STEWARD_PAGE: RouteAccess = RouteAccess::Page(Role::Steward);
 const DOCS: RouteAccess = RouteAccess::Reading(RouteArea::Docs);
 
-/// Method, path in the syntax of the router, and required permission. The methods of a path are in
+/// Method, path in the syntax of the router, and required permission.
+type RouteRow = (&'static str, &'static str, RouteAccess);
+
+/// All routes. The methods of a path are in
 /// the order of its `Allow` header.
-pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
+pub const ROUTES: &[RouteRow] = &[
     ("GET", "/api/v1/observations", READ),
     ("POST", "/api/v1/observations", REPORTER),
     ("POST", "/api/v1/workbooks", REPORTER),
@@ -107,6 +113,8 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("POST", "/prometheus/api/v1/query", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
     ("POST", "/prometheus/api/v1/query_range", READ_PROMETHEUS),
+    ("GET", "/prometheus/api/v1/format_query", READ_PROMETHEUS),
+    ("POST", "/prometheus/api/v1/format_query", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/labels", READ_PROMETHEUS),
     ("POST", "/prometheus/api/v1/labels", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/series", READ_PROMETHEUS),
@@ -118,6 +126,8 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/prometheus/api/v1/rules", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/alerts", READ_PROMETHEUS),
     ("GET", "/prometheus/api/v1/status/buildinfo", READ_PROMETHEUS),
+    ("GET", "/prometheus/-/healthy", RouteAccess::Public),
+    ("GET", "/prometheus/-/ready", RouteAccess::Public),
     ("GET", "/", PAGE),
     ("GET", "/assets/{name}", RouteAccess::Public),
     ("GET", "/favicon.ico", RouteAccess::Public),
@@ -165,32 +175,49 @@ pub const ROUTES: &[(&str, &str, RouteAccess)] = &[
     ("GET", "/guide/{name}", PAGE),
 ];
 
+/// The rows of each path, by the path.
+static BY_PATH: LazyLock<HashMap<&str, Vec<&RouteRow>>> = LazyLock::new(|| {
+    let mut found: HashMap<&str, Vec<_>> = HashMap::new();
+    for row in ROUTES {
+        found.entry(row.1).or_default().push(row);
+    }
+    found
+});
+
 /// The required permission of a route; `None` if it is not listed.
 #[must_use]
 pub fn route_access(method: &str, pattern: &str) -> Option<RouteAccess> {
-    ROUTES.iter().find(|(of, path, _)| *of == method && *path == pattern).map(|(_, _, need)| *need)
+    let rows = BY_PATH.get(pattern)?;
+    rows.iter().find(|(of, _, _)| *of == method).map(|(_, _, need)| *need)
+}
+
+/// The path of a request as the table has it, if it is one without parameters.
+#[must_use]
+pub fn fixed_path(path: &str) -> Option<&'static str> {
+    let (listed, _) = BY_PATH.get_key_value(path)?;
+    (!listed.contains('{')).then_some(*listed)
 }
 
 /// The methods of a path.
 #[must_use]
 pub fn methods(pattern: &str) -> Vec<&'static str> {
-    ROUTES.iter().filter(|(_, path, _)| *path == pattern).map(|(method, _, _)| *method).collect()
+    BY_PATH.get(pattern).into_iter().flatten().map(|(method, _, _)| *method).collect()
 }
 
 /// The methods of the API at the path of a request, which may have parameters.
 #[must_use]
 pub fn methods_of_path(path: &str) -> Vec<&'static str> {
-    let fits = |part: &str, asked: &str| {
+    let found = ROUTES.iter().find(|(_, of, _)| of.starts_with(API) && matches(of, path));
+    found.map(|(_, of, _)| methods(of)).unwrap_or_default()
+}
+
+/// Whether a path is one of a route, which may have parameters.
+fn matches(route: &str, path: &str) -> bool {
+    let (parts, asked) = (route.split('/'), path.split('/'));
+    let fits = |(part, asked): (&str, &str)| {
         if part.starts_with('{') { !asked.is_empty() } else { part == asked }
     };
-    let asked: Vec<&str> = path.split('/').collect();
-    let matches = |template: &str| {
-        let parts: Vec<&str> = template.split('/').collect();
-        parts.len() == asked.len()
-            && parts.iter().zip(&asked).all(|(part, asked)| fits(part, asked))
-    };
-    let found = ROUTES.iter().find(|(_, path, _)| path.starts_with(API) && matches(path));
-    found.map(|(_, path, _)| methods(path)).unwrap_or_default()
+    parts.clone().count() == asked.clone().count() && parts.zip(asked).all(fits)
 }
 
 #[cfg(test)]
@@ -222,6 +249,18 @@ mod tests {
 
     fn need_of(method: &str, path: &str) -> Option<RouteAccess> {
         route_access(method, path)
+    }
+
+    #[test]
+    fn a_path_without_parameters_is_that_of_no_other_route() {
+        for (_, fixed, _) in ROUTES {
+            if let Some(fixed) = fixed_path(fixed) {
+                let others = ROUTES.iter().filter(|(_, other, _)| *other != fixed);
+                assert!(!others.clone().any(|(_, other, _)| matches(other, fixed)), "{fixed}");
+            }
+        }
+        assert_eq!(fixed_path("/api/v1/series"), Some("/api/v1/series"));
+        assert_eq!(fixed_path("/api/v1/submissions/{id}"), None);
     }
 
     #[test]

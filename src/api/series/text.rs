@@ -13,7 +13,7 @@ use crate::app::read::series::SeriesView;
 /// # Errors
 /// Those of the writer.
 pub(super) fn write(page: &SeriesResponse, out: &mut impl Write) -> std::io::Result<()> {
-    let mut text = JsonBuffer::default();
+    let mut text = JsonBuffer::with_room();
     match page {
         SeriesResponse::Nested(tree) => tree.write_to(&mut text, out)?,
         SeriesResponse::Rows(rows) => rows.write_to(&mut text, out)?,

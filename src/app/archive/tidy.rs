@@ -1,12 +1,15 @@
 //! Values of units and months, with coverage and changes, as one table for analysts: a ZIP with
 //! `figures.csv`, the names in `units.csv` and `measures.csv`, and the `datapackage.json` that
-//! describes them (Frictionless Data Package). Also the table alone, and SDMX-CSV.
+//! describes them (Frictionless Data Package). Also the table alone, as CSV or Parquet, and
+//! SDMX-CSV.
 //!
 //! The numbers are those of `GET /series`, computed by the same code for a few units at a time, so
 //! the whole table is never in memory.
 
 mod metadata;
 mod package;
+mod parquet_file;
+mod rows;
 mod sdmx;
 
 use std::collections::{BTreeSet, HashSet};
@@ -14,8 +17,7 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use serde::Serialize;
-
+use self::rows::RowText;
 use super::{BUFFER, ZipStream, begin, end, write_error};
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::series::{self, PointView, PreparedSeries, SeriesView};
@@ -23,14 +25,11 @@ use crate::app::state::State;
 use crate::clock::Calendar;
 use crate::error::Error;
 use kpi::catalogue::{Indicator, IndicatorKind};
-use kpi::change::{UnavailableReason, ValueReason};
 use kpi::geography::Geography;
 use kpi::measure::{Measure, Members};
-use kpi::number::Rounded;
 use kpi::period::{Month, Period, Step};
 use kpi::program::Program;
-use kpi::unit::{UnitKind, UnitPosition, UnitRange};
-use kpi::value::Origin;
+use kpi::unit::{UnitPosition, UnitRange};
 use ledger::{RevisionNumber, Store};
 
 /// The file of the table.
@@ -55,42 +54,8 @@ pub struct TidySummary {
     pub rows: u64,
 }
 
-/// A row: a measure at a unit in a month. A number that cannot be given is empty, and
-/// `<field>_reason` says why.
-#[derive(Serialize)]
-struct TidyRow<'a> {
-    measure: &'a str,
-    measure_kind: MeasureKind,
-    unit: &'a str,
-    unit_kind: UnitKind,
-    parent: Option<&'a str>,
-    period: Period,
-    unit_of_measure: &'a str,
-    value: Option<Rounded>,
-    value_reason: Option<ValueReason>,
-    origin: Option<Origin>,
-    coverage: Option<f64>,
-    stated: Option<String>,
-    delta: Option<Rounded>,
-    delta_reason: Option<UnavailableReason>,
-    delta_percent: Option<Rounded>,
-    delta_percent_reason: Option<UnavailableReason>,
-    like_for_like_delta: Option<Rounded>,
-    like_for_like_delta_reason: Option<UnavailableReason>,
-    like_for_like_percent: Option<Rounded>,
-    like_for_like_percent_reason: Option<UnavailableReason>,
-    like_for_like_coverage: Option<f64>,
-    year_delta: Option<Rounded>,
-    year_delta_reason: Option<UnavailableReason>,
-    year_delta_percent: Option<Rounded>,
-    year_delta_percent_reason: Option<UnavailableReason>,
-    year_to_date: Option<Rounded>,
-    year_to_date_reason: Option<UnavailableReason>,
-}
-
 /// How values of a measure come about: reported, with the way they add up, or computed.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy)]
 enum MeasureKind {
     Flow,
     Stock,
@@ -99,6 +64,18 @@ enum MeasureKind {
 }
 
 impl MeasureKind {
+    const ALL: [Self; 4] = [Self::Flow, Self::Stock, Self::Average, Self::Kpi];
+
+    /// The word in the files.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flow => "flow",
+            Self::Stock => "stock",
+            Self::Average => "average",
+            Self::Kpi => "kpi",
+        }
+    }
+
     /// The kind of an indicator, or `Kpi` without one.
     fn of(indicator: Option<&Indicator>) -> Self {
         match indicator.map(|indicator| indicator.kind) {
@@ -156,8 +133,21 @@ pub enum TidyFormat {
     Package,
     /// The table alone, as CSV.
     Table,
+    /// The table alone, as Parquet.
+    Parquet,
     /// The values alone, as SDMX-CSV 2.0.
     Sdmx,
+}
+
+impl TidyFormat {
+    /// Bytes of memory that a file takes while it is written, beside what is sent of it.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Parquet => parquet_file::GROUP_BYTES,
+            Self::Package | Self::Table | Self::Sdmx => 0,
+        }
+    }
 }
 
 /// What is computed: units, measures and months of a state.
@@ -195,12 +185,13 @@ impl<'a> TidyTable<'a> {
         }
     }
 
-    /// Writes the rows of some units; `write` writes one.
+    /// Writes the rows of some units, and returns their number; `write` writes those of a measure
+    /// at a unit.
     fn write_rows(
         &self,
         units: UnitRange,
         fields: RequestedFields,
-        mut write: impl FnMut(&TidyPoint<'_>) -> Result<(), Error>,
+        mut write: impl FnMut(&TidySeries<'_>) -> Result<u64, Error>,
     ) -> Result<u64, Error> {
         let mut rows = 0;
         for unit in units {
@@ -213,23 +204,25 @@ impl<'a> TidyTable<'a> {
                     PreparedSeries::new(self.state, &measure.measure, &measure.program, fields);
                 let series =
                     series::one(self.state, Geography::AsReported, &prepared, unit, &self.periods);
-                let is_there = |point: &&PointView| point.value.is_some() || point.stated.is_some();
-                for point in series.points.iter().filter(is_there) {
-                    write(&TidyPoint { measure, unit, series: &series, point })?;
-                    rows += 1;
-                }
+                rows += write(&TidySeries { measure, unit, series })?;
             }
         }
         Ok(rows)
     }
 }
 
-/// One row before it is written.
-struct TidyPoint<'a> {
+/// The rows of a measure at a unit before they are written.
+struct TidySeries<'a> {
     measure: &'a PreparedMeasure,
     unit: UnitPosition,
-    series: &'a SeriesView,
-    point: &'a PointView,
+    series: SeriesView,
+}
+
+impl TidySeries<'_> {
+    /// The months that have a value or a stated rate; others have no row.
+    fn points(&self) -> impl Iterator<Item = &PointView> {
+        self.series.points.iter().filter(|point| point.value.is_some() || point.stated.is_some())
+    }
 }
 
 /// Writes the package of a whole ledger; `progress` receives the number of units done, and the
@@ -276,11 +269,11 @@ pub fn write<W: Write>(
 }
 
 /// Writes a selection in a format, row by row: whatever its size, it needs the memory of a single
-/// series.
+/// series, and in Parquet that of a group of rows ([`TidyFormat::bytes`]).
 ///
 /// # Errors
 /// Those of writing.
-pub fn write_selection<W: Write>(
+pub fn write_selection<W: Write + Send>(
     state: &State,
     selection: &TidySelection,
     format: TidyFormat,
@@ -289,6 +282,7 @@ pub fn write_selection<W: Write>(
     let table = TidyTable::new(state, selection);
     let mut written = TidySummary { revision: state.revision, rows: 0 };
     match format {
+        TidyFormat::Parquet => written.rows = parquet_file::write(&table, &mut out)?,
         TidyFormat::Sdmx => written.rows = sdmx::write(&table, &mut out)?,
         TidyFormat::Table => written.rows = write_figures(&table, &mut out)?,
         TidyFormat::Package => {
@@ -306,12 +300,14 @@ pub fn write_selection<W: Write>(
 /// Writes the table with its header, and returns its number of rows.
 fn write_figures(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, Error> {
     out.write_all(package::header().as_bytes()).map_err(write_error)?;
-    let mut rows = csv_rows(out);
-    let count = table.write_rows(table.units, RequestedFields::of_point(), |found| {
-        rows.serialize(row(table.state, found)).map_err(write_error)
+    let mut text = RowText::default();
+    let rows = table.write_rows(table.units, RequestedFields::of_point(), |series| {
+        let rows = text.add(table.state, series);
+        text.pass_full(out).map_err(write_error)?;
+        Ok(rows)
     })?;
-    rows.flush().map_err(write_error)?;
-    Ok(count)
+    out.write_all(&text.into_bytes()).map_err(write_error)?;
+    Ok(rows)
 }
 
 /// A writer of rows without a header.
@@ -364,46 +360,11 @@ fn compute(
 }
 
 fn piece(table: &TidyTable<'_>, units: UnitRange) -> Result<TidyChunk, Error> {
-    let mut out = csv_rows(Vec::new());
-    let rows = table.write_rows(units, RequestedFields::of_point(), |found| {
-        out.serialize(row(table.state, found)).map_err(write_error)
+    let mut text = RowText::default();
+    let rows = table.write_rows(units, RequestedFields::of_point(), |series| {
+        Ok(text.add(table.state, series))
     })?;
-    let text = out.into_inner().map_err(|error| write_error(error.into_error()))?;
-    Ok(TidyChunk { text, rows })
-}
-
-fn row<'a>(state: &'a State, found: &'a TidyPoint<'_>) -> TidyRow<'a> {
-    let TidyPoint { measure, unit, series, point } = found;
-    let document = state.units.get(*unit).map(|unit| &unit.document);
-    TidyRow {
-        measure: &series.measure,
-        measure_kind: measure.kind,
-        unit: &series.unit,
-        unit_kind: document.map(|document| document.kind).unwrap_or_default(),
-        parent: document.and_then(|document| document.parent.as_deref()),
-        period: point.period,
-        unit_of_measure: &measure.unit_of_measure,
-        value: point.value,
-        value_reason: point.value_reason,
-        origin: point.origin,
-        coverage: point.coverage,
-        stated: point.stated.map(|stated| stated.to_string()),
-        delta: point.delta,
-        delta_reason: point.delta_reason,
-        delta_percent: point.delta_percent,
-        delta_percent_reason: point.delta_percent_reason,
-        like_for_like_delta: point.like_for_like_delta,
-        like_for_like_delta_reason: point.like_for_like_delta_reason,
-        like_for_like_percent: point.like_for_like_percent,
-        like_for_like_percent_reason: point.like_for_like_percent_reason,
-        like_for_like_coverage: point.like_for_like_coverage,
-        year_delta: point.year_delta,
-        year_delta_reason: point.year_delta_reason,
-        year_delta_percent: point.year_delta_percent,
-        year_delta_percent_reason: point.year_delta_percent_reason,
-        year_to_date: point.year_to_date,
-        year_to_date_reason: point.year_to_date_reason,
-    }
+    Ok(TidyChunk { text: text.into_bytes(), rows })
 }
 
 /// The measures of the table in order of their codes: every declared measure with recorded figures,
@@ -464,49 +425,6 @@ fn periods(state: &State) -> Vec<Period> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_columns_match_their_description() {
-        let row = TidyRow {
-            measure: "m",
-            measure_kind: MeasureKind::Kpi,
-            unit: "u",
-            unit_kind: UnitKind::Agency,
-            parent: None,
-            period: "2021-10".parse().unwrap(),
-            unit_of_measure: "",
-            value: Rounded::new(12_345_678_901.25),
-            value_reason: None,
-            origin: Some(Origin::RolledUp),
-            coverage: Some(1.0),
-            stated: Some("78.950".to_owned()),
-            delta: Rounded::new(-2.0),
-            delta_reason: None,
-            delta_percent: None,
-            delta_percent_reason: Some(UnavailableReason::NotApplicable),
-            like_for_like_delta: None,
-            like_for_like_delta_reason: None,
-            like_for_like_percent: None,
-            like_for_like_percent_reason: None,
-            like_for_like_coverage: None,
-            year_delta: None,
-            year_delta_reason: None,
-            year_delta_percent: None,
-            year_delta_percent_reason: None,
-            year_to_date: None,
-            year_to_date_reason: None,
-        };
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.serialize(row).unwrap();
-        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-        let (header, cells) = text.split_once('\n').unwrap();
-        assert_eq!(format!("{header}\n"), package::header());
-        assert_eq!(
-            cells,
-            "m,kpi,u,agency,,2021-10,,12345678901.25,,rolled_up,1.0,78.950,-2,,,not_applicable,,,,,\
-             ,,,,,,\n"
-        );
-    }
 
     #[test]
     fn free_text_is_never_written_as_a_formula() {

@@ -25,11 +25,12 @@ macro_rules! fields {
                 }
             }
 
-            /// The name as a key of a JSON object, with the colon after it.
+            /// The member of a JSON object with this name and the value null, after another member:
+            /// `,"value":null`.
             #[must_use]
-            pub fn json_key(self) -> &'static str {
+            pub fn json_null(self) -> &'static str {
                 match self {
-                    $(Self::$field => concat!("\"", $name, "\":"),)*
+                    $(Self::$field => concat!(",\"", $name, "\":null"),)*
                 }
             }
         }
@@ -154,12 +155,23 @@ fields! {
 }
 
 impl Field {
+    /// The name as a key of a JSON object after another member: `,"value":`.
+    #[must_use]
+    pub fn further_json_key(self) -> &'static str {
+        self.json_null().strip_suffix("null").unwrap_or_default()
+    }
+
+    /// The same as the first key of an object: `"value":`.
+    #[must_use]
+    pub fn json_key(self) -> &'static str {
+        self.further_json_key().trim_start_matches(',')
+    }
+
     /// The field that follows a number: the reason why it is null.
+    #[expect(clippy::as_conversions, reason = "the discriminants of a plain enum are its places")]
     fn reason(self) -> Option<Self> {
-        let is_reason = |field: &Self| {
-            field.name().strip_suffix("_reason").is_some_and(|number| number == self.name())
-        };
-        Self::ALL.iter().copied().find(is_reason)
+        let next = *Self::ALL.get(self as usize + 1)?;
+        next.name().strip_suffix("_reason").filter(|number| *number == self.name()).map(|_| next)
     }
 }
 
@@ -277,13 +289,8 @@ const COMPARISONS: FieldSet = FieldSet::of(&[
 const ON_REQUEST: FieldSet = COMPARISONS.union(FieldChoice::NAMES);
 
 /// The target of a row and how far it is reached.
-const TARGET: FieldSet = FieldSet::of(&[
-    Field::Target,
-    Field::TargetCode,
-    Field::Attainment,
-    Field::Status,
-    Field::Provisional,
-]);
+pub const TARGET_FIELDS: &[Field] =
+    &[Field::Target, Field::TargetCode, Field::Attainment, Field::Status, Field::Provisional];
 
 /// The fields of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -339,7 +346,7 @@ impl FieldChoice {
         Field::Rank,
         Field::PreviousRank,
     ])
-    .union(TARGET);
+    .union(FieldSet::of(TARGET_FIELDS));
 
     const SCORECARD_DEFAULT: FieldSet = FieldSet::of(&[
         Field::Measure,
@@ -352,7 +359,7 @@ impl FieldChoice {
         Field::History,
     ])
     .union(POINT)
-    .union(TARGET);
+    .union(FieldSet::of(TARGET_FIELDS));
 
     /// The fields that a list of names, separated by commas, names.
     ///
@@ -408,6 +415,20 @@ impl RollingMonths {
     }
 }
 
+/// The months from which the fields of a series are computed, besides those of its periods and of
+/// the period before the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::app) enum NeededMonths {
+    /// No others.
+    WithoutYearBefore,
+    /// Those of the same periods a year before.
+    ComparedPeriods,
+    /// All from the first period of the year before.
+    YearBefore,
+    /// All from January of the year before.
+    YearsToDate,
+}
+
 /// The fields that a query wants, and how they are computed and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RequestedFields {
@@ -451,24 +472,35 @@ impl RequestedFields {
             .then(|| Fault::new("/rolling", "steps_differ", "rolling is given for months only"))
     }
 
-    /// Whether months of the year before the first period are needed.
-    pub(in crate::app) fn needs_year_before(&self) -> bool {
-        self.rolling.is_some()
-            || self.needs_years_to_date()
-            || self.set.intersects(&[
-                Field::YearBefore,
-                Field::YearBeforeReason,
-                Field::YearDelta,
-                Field::YearDeltaReason,
-                Field::YearDeltaPercent,
-                Field::YearDeltaPercentReason,
-                Field::YearToDate,
-                Field::YearToDateReason,
-            ])
+    /// The months that are needed besides those of the periods and of the period before the first.
+    pub(in crate::app) fn needed_months(&self) -> NeededMonths {
+        if self.needs_years_to_date() {
+            return NeededMonths::YearsToDate;
+        }
+        if self.rolling.is_some()
+            || self.set.intersects(&[Field::YearToDate, Field::YearToDateReason])
+        {
+            return NeededMonths::YearBefore;
+        }
+        let is_compared = self.set.intersects(&[
+            Field::YearBefore,
+            Field::YearBeforeReason,
+            Field::YearDelta,
+            Field::YearDeltaReason,
+            Field::YearDeltaPercent,
+            Field::YearDeltaPercentReason,
+        ]);
+        if is_compared { NeededMonths::ComparedPeriods } else { NeededMonths::WithoutYearBefore }
+    }
+
+    /// Whether a point is computed from more months than those that it is compared with.
+    #[must_use]
+    pub fn needs_many_months(&self) -> bool {
+        matches!(self.needed_months(), NeededMonths::YearBefore | NeededMonths::YearsToDate)
     }
 
     /// Whether the years to date of the year before are needed.
-    pub(in crate::app) fn needs_years_to_date(&self) -> bool {
+    pub(super) fn needs_years_to_date(&self) -> bool {
         self.set.intersects(&[
             Field::YearToDateDelta,
             Field::YearToDateDeltaReason,

@@ -43,6 +43,7 @@ pub struct PastReceipt {
 pub struct SourceView {
     /// `api`, `csv`, `import` or what the sender stated.
     #[serde(default)]
+    #[schema(required)]
     pub kind: String,
     /// The sender's own reference, such as a document number.
     #[serde(default)]

@@ -190,8 +190,15 @@ struct QualityCheck<'a> {
 enum OutlierInput {
     /// Figures as recorded.
     Column(MeasureId),
-    /// The own values of a stock, of its opening flow, and of its closing flow if that is reported.
-    Stock(OwnValuePlan, OwnValuePlan, Option<OwnValuePlan>),
+    /// The own values of a stock and of its flows.
+    Stock(Box<StockPlans>),
+}
+
+/// The own values of a stock, of its opening flow, and of its closing flow if that is reported.
+struct StockPlans {
+    stock: OwnValuePlan,
+    opened: OwnValuePlan,
+    closed: Option<OwnValuePlan>,
 }
 
 impl<'a> QualityCheck<'a> {
@@ -226,11 +233,11 @@ impl<'a> QualityCheck<'a> {
             ))
         };
         let (opened, closed) = indicator.movement.as_ref()?;
-        let what = OutlierInput::Stock(
-            own(&indicator.code)?,
-            own(opened)?,
-            closed.as_ref().and_then(|closed| own(closed)),
-        );
+        let what = OutlierInput::Stock(Box::new(StockPlans {
+            stock: own(&indicator.code)?,
+            opened: own(opened)?,
+            closed: closed.as_ref().and_then(|closed| own(closed)),
+        }));
         let measure = Measure { code: indicator.code.clone(), members: Members::none() };
         Some(Self {
             state,
@@ -254,7 +261,8 @@ impl<'a> QualityCheck<'a> {
         let mut looked = 0;
         match &self.what {
             OutlierInput::Column(id) => looked = self.column_at(*id, unit, from, to, found),
-            OutlierInput::Stock(stock, opened, closed) => {
+            OutlierInput::Stock(plans) => {
+                let StockPlans { stock, opened, closed } = &**plans;
                 let own = |own: &OwnValuePlan, month| {
                     self.state.source().own(own, unit, month).map(|(value, _)| value)
                 };

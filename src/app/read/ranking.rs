@@ -1,12 +1,10 @@
 //! The ranking: the children of a unit in order of one measure (`docs/specification.md#ranking`).
 
-use std::collections::HashMap;
-
 use ledger::RevisionNumber;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
-use super::fields::{Field, FieldChoice, FieldSet, RequestedFields};
+use super::fields::{Field, FieldChoice, FieldSet, RequestedFields, TARGET_FIELDS};
 use super::series::{PointView, PreparedSeries};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
@@ -188,37 +186,37 @@ impl RankingComputation<'_> {
     }
 
     fn rows(&self, units: &[UnitPosition], period: Period) -> Vec<RankingRow> {
-        let before = period.previous();
+        let wants_past = self.prepared.wants(&[Field::PreviousRank]);
+        let before = period.previous().filter(|_| wants_past);
         let series = |unit: UnitPosition| {
             let source = self.state.source().with_geography(self.geography);
             self.prepared.of_unit(source, unit, before.unwrap_or(period), period)
         };
         let all: Vec<(UnitPosition, MeasureSeries<'_>)> =
             units.iter().map(|unit| (*unit, series(*unit))).collect();
-        let ranked = |period: Period| {
-            let there: Vec<&(UnitPosition, MeasureSeries<'_>)> =
-                all.iter().filter(|(unit, _)| self.takes_part(*unit, period)).collect();
-            let values: Vec<Option<f64>> =
-                there.iter().map(|(_, series)| series.value(period)).collect();
-            there
-                .into_iter()
-                .map(|(unit, _)| *unit)
-                .zip(places(self.direction(), &values))
-                .collect::<HashMap<UnitPosition, Option<usize>>>()
+        // For each unit that takes part: its rank, if it has a value.
+        let ranked = |period: Period| -> Vec<Option<Option<usize>>> {
+            let takes_part = |(unit, _): &(UnitPosition, _)| self.takes_part(*unit, period);
+            let there = all.iter().filter(|one| takes_part(one));
+            let values: Vec<Option<f64>> = there.map(|(_, series)| series.value(period)).collect();
+            let mut ranks = places(self.direction(), &values).into_iter();
+            all.iter().map(|one| takes_part(one).then(|| ranks.next().flatten())).collect()
         };
-        let (now, then) = (ranked(period), before.map(ranked).unwrap_or_default());
-        let mut rows: Vec<RankingRow> = all
-            .iter()
-            .filter_map(|(unit, series)| {
-                let places = (*now.get(unit)?, then.get(unit).copied().flatten());
-                Some(self.row(*unit, (series, period), places))
+        let now = ranked(period);
+        let then = before.map(ranked).unwrap_or_default();
+        let mut order: Vec<(usize, &str, usize)> = (0..)
+            .zip(all.iter().zip(&now))
+            .filter_map(|(at, ((unit, _), rank))| {
+                Some((rank.as_ref()?.unwrap_or(usize::MAX), self.state.units.code(*unit), at))
             })
             .collect();
-        rows.sort_by(|one, other| {
-            (one.rank.unwrap_or(usize::MAX), &one.unit)
-                .cmp(&(other.rank.unwrap_or(usize::MAX), &other.unit))
-        });
-        rows
+        order.sort_unstable();
+        let row = |(_, _, at): (usize, &str, usize)| {
+            let (unit, series) = all.get(at)?;
+            let rank = |ranks: &[Option<Option<usize>>]| ranks.get(at).copied().flatten().flatten();
+            Some(self.row(*unit, (series, period), (rank(&now), rank(&then))))
+        };
+        order.into_iter().filter_map(row).collect()
     }
 
     /// Whether a unit is ranked in a period: it exists in a month of the period or, with
@@ -241,17 +239,26 @@ impl RankingComputation<'_> {
         (rank, previous_rank): (Option<usize>, Option<usize>),
     ) -> RankingRow {
         let (state, prepared) = (self.state, &self.prepared);
-        let target = state.targets.in_force(&state.units, prepared.measure(), unit, period.last());
+        let point = prepared.point(state, series, period);
+        let wants_target = prepared.wants(TARGET_FIELDS);
+        let target = if wants_target {
+            state.targets.in_force(&state.units, prepared.measure(), unit, period.last())
+        } else {
+            None
+        };
         let target_code = target.map(|target| target.code.clone());
         let target = target.map(|target| target.value);
-        let value = series.value(period);
-        let (attainment, status) =
-            evaluate_target(self.direction(), value, target.map(Decimal64::to_f64));
-        let point = prepared.point(state, series, period);
+        let (attainment, status) = if wants_target {
+            let value = series.value(period);
+            evaluate_target(self.direction(), value, target.map(Decimal64::to_f64))
+        } else {
+            (None, None)
+        };
         let status = status.filter(|_| point.coverage.is_some());
+        let named = state.units.get(unit).filter(|_| prepared.wants(&[Field::Name]));
         RankingRow {
             unit: state.units.code(unit).to_owned(),
-            name: state.units.get(unit).map(|unit| unit.document.name.clone()).unwrap_or_default(),
+            name: named.map(|unit| unit.document.name.clone()).unwrap_or_default(),
             unit_name: prepared.unit_name(state, series),
             measure_name: prepared.measure_name(state),
             rank,

@@ -7,7 +7,7 @@ use ledger::RevisionNumber;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
-use super::fields::{Field, FieldSet, RequestedFields};
+use super::fields::{Field, FieldSet, NeededMonths, RequestedFields};
 use crate::app::snapshot::Snapshot;
 use crate::app::state::State;
 use crate::error::Error;
@@ -365,14 +365,12 @@ impl PointView {
         operands: &[Arc<str>],
     ) -> Self {
         let wants = |wanted: &[Field]| fields.set.intersects(wanted);
-        let mut view = Self {
-            value: point.value().and_then(Rounded::new),
-            value_reason: point.value_reason(),
-            origin: point.origin(),
-            coverage: point.coverage().map(share),
-            taken_from: point.taken_from(),
-            ..Self::empty(point.period(), fields.set)
-        };
+        let mut view = Self::empty(point.period(), fields.set);
+        view.value = point.value().and_then(Rounded::new);
+        view.value_reason = point.value_reason();
+        view.origin = point.origin();
+        view.coverage = point.coverage().map(share);
+        view.taken_from = point.taken_from();
         if wants(&[
             Field::Delta,
             Field::DeltaReason,
@@ -503,6 +501,11 @@ impl<'a> PreparedSeries<'a> {
         Self { measure, program, fields, operands: wanted.map(names).unwrap_or_default(), share }
     }
 
+    /// Whether the query wants one of these fields.
+    pub(in crate::app) fn wants(&self, fields: &[Field]) -> bool {
+        self.fields.set.intersects(fields)
+    }
+
     /// The measure.
     pub(in crate::app) fn measure(&self) -> &'a Measure {
         self.measure
@@ -517,10 +520,12 @@ impl<'a> PreparedSeries<'a> {
         to: Period,
     ) -> MeasureSeries<'a> {
         let series = MeasureSeries::new(source, self.program, unit, from, to);
-        if !self.fields.needs_year_before() {
-            return series.without_year_before(from);
+        match self.fields.needed_months() {
+            NeededMonths::WithoutYearBefore => series.without_year_before(from, to),
+            NeededMonths::ComparedPeriods => series.with_compared_periods(from, to),
+            NeededMonths::YearBefore => series,
+            NeededMonths::YearsToDate => series.with_years_to_date(from, to),
         }
-        if self.fields.needs_years_to_date() { series.with_years_to_date() } else { series }
     }
 
     /// One point of a series, with stated rate and annotations.
@@ -762,31 +767,28 @@ fn units_of(state: &State, selected: &UnitSelector) -> Result<Vec<UnitPosition>,
 }
 
 /// The newest month with a figure of the measures or their operands, at the units or below; with
-/// `geography=current` also at predecessors.
+/// `geography=current` also at predecessors. Of figures that a kpi counts, the newest of any unit.
 fn newest(
     state: &State,
     measures: &[Measure],
     units: &[UnitPosition],
     geography: Geography,
 ) -> Option<Month> {
-    let mut codes: Vec<&str> = Vec::new();
+    let (mut codes, mut counted): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for measure in measures {
         codes.push(&measure.code);
-        codes.extend(
-            state
-                .catalogue
-                .kpi(&measure.code)
-                .into_iter()
-                .flat_map(|kpi| kpi.formula.references())
-                .map(|reference| reference.indicator.as_str()),
-        );
+        let Some(kpi) = state.catalogue.kpi(&measure.code) else { continue };
+        codes.extend(kpi.formula.references().iter().map(|one| one.indicator.as_str()));
+        counted.extend(state.catalogue.counted_measures(kpi).map(|one| one.code.as_str()));
     }
-    let columns: Vec<MeasureId> = state
-        .measures
-        .iter()
-        .filter(|(_, measure)| codes.contains(&measure.code.as_str()))
-        .map(|(id, _)| id)
-        .collect();
+    let of_codes = |codes: &[&str]| -> Vec<MeasureId> {
+        let all = state.measures.iter();
+        all.filter(|(_, measure)| codes.contains(&measure.code.as_str()))
+            .map(|(id, _)| id)
+            .collect()
+    };
+    let columns = of_codes(&codes);
+    let of_counts = state.view().months_with_figures(&of_codes(&counted));
     let lines = units.iter().flat_map(|unit| {
         if geography == Geography::AsReported { vec![*unit] } else { state.units.lineage(*unit) }
     });
@@ -795,5 +797,6 @@ fn newest(
         .flat_map(|unit| {
             columns.iter().filter_map(move |column| state.cube.row(*column, unit).last())
         })
+        .chain(of_counts.map(|(_, last)| last))
         .max()
 }

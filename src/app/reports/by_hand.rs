@@ -4,18 +4,19 @@
 use std::sync::Arc;
 
 use super::stored_report::StoredReport;
-use super::{BY_HAND, ReportError, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed};
+use super::{BY_HAND, ReportFigure, ReportFile, ReportQuery, ReportUnclaimed, ReportView};
 use crate::app::App;
 use crate::app::snapshot::Snapshot;
 use crate::error::Error;
 use documents::MediaType;
 use kpi::catalogue::{Catalogue, CatalogueDocument, PatternDocument};
 use kpi::measure::Measure;
-use kpi::period::Month;
 use kpi::text::is_hidden;
 
 /// Newest reports that are searched for figures chosen by hand, or read again.
 const MAX_REPORTS: usize = 200;
+/// Most bytes of their stored parts together.
+const MAX_BYTES: usize = 16 << 20;
 /// Most reports that are read again at once.
 const MAX_READ_AGAIN: usize = 10;
 /// Words of a proposed phrase before and after the number.
@@ -32,6 +33,8 @@ pub struct FigureByHand {
     pub period: String,
     /// The figure.
     pub figure: ReportFigure,
+    /// The stored report.
+    report: Arc<StoredReport>,
 }
 
 /// A report that was read again.
@@ -106,38 +109,45 @@ pub fn with_pattern(
 }
 
 impl Snapshot {
-    /// The figures that people have chosen by hand in the newest 200 reports, the newest first.
-    /// Blocks on the store.
+    /// The figures that people have chosen by hand in the newest 200 reports, without withdrawn
+    /// ones, the newest first. Blocks on the store.
     ///
     /// # Errors
     /// Those of the store.
     pub fn figures_by_hand(&self) -> Result<Vec<FigureByHand>, Error> {
         let contains = format!("\"pattern\":\"{BY_HAND}\"");
         let mut found = Vec::new();
-        for (code, stored) in self.stored_reports(&contains)? {
-            let (unit, period) = (stored.unit.clone(), stored.period.clone());
-            let figures = stored.view().figures.into_iter();
+        for (submission, report) in self.stored_reports(&contains)? {
+            let figures = report.view().figures.into_iter();
             found.extend(figures.filter(|figure| figure.pattern == BY_HAND).map(|figure| {
-                let (unit, period) = (unit.clone(), period.clone());
-                FigureByHand { submission: code.clone(), unit, period, figure }
+                FigureByHand {
+                    submission: submission.clone(),
+                    unit: report.unit.clone(),
+                    period: report.period.clone(),
+                    figure,
+                    report: Arc::clone(&report),
+                }
             }));
         }
         Ok(found)
     }
 
     /// Those of the newest reports that contain something in their stored part, newest first.
-    fn stored_reports(&self, contains: &str) -> Result<Vec<(String, StoredReport)>, Error> {
-        let rows = self.store().newest_reports(MAX_REPORTS, contains)?;
+    fn stored_reports(&self, contains: &str) -> Result<Vec<(String, Arc<StoredReport>)>, Error> {
+        let rows = self.store().newest_reports(MAX_REPORTS, MAX_BYTES, contains)?;
         self.confirm()?;
         // What another version has stored in another form is left out.
-        let read = |(code, text): (String, String)| Some((code, serde_json::from_str(&text).ok()?));
+        let read = |(code, text): (String, String)| {
+            Some((code, Arc::new(serde_json::from_str(&text).ok()?)))
+        };
         Ok(rows.into_iter().filter_map(read).collect())
     }
 }
 
 impl App {
-    /// Reads recorded reports of a month again with a catalogue that is only tried; at most the 10
-    /// newest. With `submission` only this one. Blocks.
+    /// Reads recorded reports of a period again with a catalogue that is only tried: the report of
+    /// `figure`, and the newest of the others, 10 in all. A report that cannot be read is left out.
+    /// Blocks.
     ///
     /// # Errors
     /// A catalogue with patterns that cannot be compiled, and those of the store.
@@ -145,34 +155,39 @@ impl App {
         &self,
         snapshot: &Snapshot,
         catalogue: &Arc<Catalogue>,
-        month: Month,
-        submission: Option<&str>,
+        period: &str,
+        figure: Option<&FigureByHand>,
     ) -> Result<Vec<ReportReadAgain>, Error> {
-        let month = month.to_string();
-        let stored = snapshot.stored_reports(&format!("\"period\":\"{month}\""))?;
-        let wanted = stored.into_iter().filter(|(code, report)| {
-            report.period == month && submission.is_none_or(|wanted| wanted == code)
+        let own = figure.map(|figure| (figure.submission.clone(), Arc::clone(&figure.report)));
+        let stored = snapshot.stored_reports(&format!("\"period\":\"{period}\""))?;
+        let others = stored.into_iter().filter(|(code, report)| {
+            report.period == period && figure.is_none_or(|figure| figure.submission != *code)
         });
         let mut context = self.validation_context();
         context.catalogue = Arc::clone(catalogue);
+        // Its errors are those of the catalogue; what is wrong below concerns one report.
+        self.inner.lexicons.of(catalogue)?;
         let mut found = Vec::new();
-        for (code, report) in wanted.take(MAX_READ_AGAIN) {
+        for (submission, report) in own.into_iter().chain(others).take(MAX_READ_AGAIN) {
             // Of other documents the plain text is stored.
             let is_markdown = MediaType::of_type(&report.media_type) == Some(MediaType::Markdown);
             let media = if is_markdown { MediaType::Markdown } else { MediaType::Text };
-            let file = ReportFile { bytes: report.text.into_bytes(), media, name: None };
+            let file = ReportFile { bytes: report.text.clone().into_bytes(), media, name: None };
             let query = ReportQuery {
                 unit: Some(report.unit.clone()),
                 period: report.period.parse().ok(),
                 ..ReportQuery::default()
             };
-            let read = match self.read_report_in(&file, &query, &context) {
-                Ok(read) => read.stored.view(),
-                Err(ReportError::Failed(error)) => return Err(error),
-                Err(ReportError::Refused(_)) => continue,
-            };
-            let (figures, unclaimed) = (read.figures, read.unclaimed);
-            found.push(ReportReadAgain { submission: code, unit: report.unit, figures, unclaimed });
+            match self.read_report_in(&file, &query, &context) {
+                Ok(read) => {
+                    let ReportView { figures, unclaimed, .. } = read.stored.view();
+                    let unit = report.unit.clone();
+                    found.push(ReportReadAgain { submission, unit, figures, unclaimed });
+                }
+                Err(error) => {
+                    tracing::warn!(%submission, ?error, "a recorded report cannot be read again");
+                }
+            }
         }
         Ok(found)
     }

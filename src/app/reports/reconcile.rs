@@ -91,7 +91,8 @@ fn compare_with_ledger(
     found: &ExtractedFigure,
     code: &str,
 ) -> Option<FindingView> {
-    let unit = state.units.position(code).filter(|_| !found.approximate)?;
+    let is_compared = !found.approximate && !state.catalogue.counts_reports(&found.measure);
+    let unit = state.units.position(code).filter(|_| is_compared)?;
     let program = Program::of_measure(&state.catalogue, &state.view(), &found.measure)?;
     let point = MeasureSeries::new(state.source(), &program, unit, found.period, found.period)
         .point(found.period);

@@ -77,13 +77,14 @@ fn asked_members(kpi: &Kpi) -> Vec<Members> {
     kpi.dimensions.iter().flat_map(of).collect()
 }
 
-/// Whether every indicator that the expressions name is a row, and there is one.
+/// Whether everything that the expressions name is a row, and there is one.
 fn has_rows(sides: &[&Expression], measures: &FormMeasures) -> bool {
     let references: Vec<_> = sides.iter().flat_map(|side| side.references()).collect();
     let is_row = |reference: &&IndicatorReference| {
         reference.measure().is_some_and(|measure| measures.contains(&measure))
     };
-    !references.is_empty() && references.iter().all(is_row)
+    let has_others = |side: &&Expression| side.has_days() || !side.counted_reports().is_empty();
+    !references.is_empty() && references.iter().all(is_row) && !sides.iter().any(has_others)
 }
 
 /// The expression for a unit without units below it, where `sum(x)` is `x`.
@@ -92,7 +93,10 @@ fn without_sums(expression: &Expression) -> Expression {
     let all = |list: &[Expression]| list.iter().map(without_sums).collect();
     match expression {
         Expression::Sum(x) => without_sums(x),
-        Expression::Number(_) | Expression::Days | Expression::Figure(_) => expression.clone(),
+        Expression::Number(_)
+        | Expression::Days
+        | Expression::Reports(..)
+        | Expression::Figure(_) => expression.clone(),
         Expression::If(condition, x, y) => {
             let RuleCondition { left, comparison, right } = &**condition;
             let (left, right) = (without_sums(left), without_sums(right));
@@ -170,11 +174,13 @@ fn check_of_parts(
         dimension.members.iter().map(part).filter(|part| measures.contains(part)).collect();
     let adds_up = indicator.kind != IndicatorKind::Average && !indicator.may_be_negative;
     let is_whole = parts.len() == dimension.members.len();
-    // A part that is not filled in takes nothing from the total.
+    // A part that is not filled in takes nothing from the total. Nor does a member with dates,
+    // which the form of an earlier month leaves empty.
     let summand = |part: &Measure| {
+        let member = part.members.get(&dimension.code).unwrap_or_default();
         let figure = figure(part, false);
         let nothing = Expression::Number(Decimal64 { mantissa: 0, scale: 0 });
-        if dimension.complete {
+        if dimension.complete && dimension.dates_of(member).is_always() {
             figure
         } else {
             Expression::Coalesce(Box::new(figure), Box::new(nothing))

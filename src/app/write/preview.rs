@@ -103,7 +103,8 @@ fn kpis(
         let value = |period| series.value(period).and_then(Rounded::new);
         let (value, previous) = (value(period), value(previous));
         let references = kpi.formula.references();
-        let follows = references.iter().all(|one| asked.contains(&one.indicator));
+        let follows =
+            !references.is_empty() && references.iter().all(|one| asked.contains(&one.indicator));
         if follows || value.is_some() || previous.is_some() {
             found.push(PreviewedKpi { code: kpi.code.clone(), value, previous });
         }

@@ -15,6 +15,7 @@ use ledger::{Commit, RevisionNumber};
 pub struct Receipt {
     /// Whether this request, or the one that it repeats, made a revision.
     #[serde(default = "recorded_unless_told")]
+    #[schema(required)]
     pub recorded: bool,
     /// The submission's identifier; null when nothing was recorded.
     #[schema(required)]

@@ -134,7 +134,7 @@ async fn preview(
             let values = snapshot.tried_values(&catalogue, &measure, of, MAX_TRIED)?;
             let mut in_reports = Vec::new();
             if !is_kpi {
-                for report in app.read_again(&snapshot, &catalogue, month, None)? {
+                for report in app.read_again(&snapshot, &catalogue, &month.to_string(), None)? {
                     let found = report.figures.into_iter();
                     let found = found.filter(|figure| figure.indicator == measure.code);
                     in_reports

@@ -12,7 +12,7 @@ use crate::auth::role::Role;
 use crate::error::Error;
 use crate::web::language::PageLanguage;
 use crate::web::layout::{PageSection, WebPage, private, token_field};
-use crate::web::parts::{notice, unit_name};
+use crate::web::parts::{notice, unit_list, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 
 /// The roles, as forms offer them.
@@ -118,7 +118,7 @@ fn role_name(language: PageLanguage, role: Role) -> &'static str {
 }
 
 fn form(asked: &PageRequest, typed: &FormFields) -> Markup {
-    let (language, state) = (asked.language, asked.state());
+    let language = asked.language;
     let value = |name: &str| typed.text(name).unwrap_or_default().to_owned();
     html! {
         form.card.block method="post" action="/admin/keys" {
@@ -144,7 +144,7 @@ fn form(asked: &PageRequest, typed: &FormFields) -> Markup {
                 }
                 label {
                     (language.say("Đơn vị ", "Unit "))
-                    input type="text" name="unit" list="all-units" value=(value("unit"))
+                    input type="text" name="unit" list="units" value=(value("unit"))
                         placeholder=(language.say("chỉ với vai trò báo cáo", "reporters only"));
                 }
                 label {
@@ -152,12 +152,7 @@ fn form(asked: &PageRequest, typed: &FormFields) -> Markup {
                     input type="date" name="expires" value=(value("expires"));
                 }
             }
-            datalist #all-units {
-                @for position in state.units.all().iter().take(1_000) {
-                    @let code = state.units.code(position);
-                    option value=(code) { (unit_name(state, code, language)) }
-                }
-            }
+            (unit_list(asked))
             button.main { (language.say("Cấp", "Issue")) }
         }
     }

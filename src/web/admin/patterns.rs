@@ -11,7 +11,7 @@ use super::catalogue::{version_field, version_seen};
 use super::{back, is_mendable, mendable, outcome};
 use crate::api::access::identity;
 use crate::api::{HandlerResult, Problem, ServiceContext};
-use crate::app::reports::{FigureByHand, ReportReadAgain, with_pattern};
+use crate::app::reports::{FigureByHand, ReportFigure, ReportReadAgain, with_pattern};
 use crate::app::write::catalogue::NewCatalogue;
 use crate::auth::role::Role;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::web::parts::{measure_list, named_measure, notice, unit_name};
 use crate::web::request::{FormFields, PageRequest};
 use kpi::catalogue::{Catalogue, CatalogueDocument};
 use kpi::measure::Measure;
-use kpi::period::Month;
+use kpi::period::Period;
 
 /// Most figures on the page.
 const MAX_LISTED: usize = 100;
@@ -35,8 +35,10 @@ struct GivenPattern<'g> {
     trouble: Option<&'g Problem>,
 }
 
-/// How the reports of a month are read with the pattern.
+/// How the reports of a period are read with the pattern.
 struct PatternPreview {
+    /// Whether the report of the number could be read again.
+    is_read: bool,
     /// Whether the number becomes a figure of the measure.
     is_taken: bool,
     /// Each number that is read in another way: unit, number, sentence, measure before and after.
@@ -70,7 +72,7 @@ async fn figures(
     context.compute(move || snapshot.figures_by_hand()).await
 }
 
-/// Tries a pattern on the reports of the month, or adds it to the catalogue.
+/// Tries a pattern on the reports of the period, or adds it to the catalogue.
 ///
 /// # Errors
 /// 404 for a figure that nobody has chosen by hand, and those of the form and of the store.
@@ -122,7 +124,7 @@ fn is_about(fields: &FormFields, figure: &FigureByHand) -> bool {
         && fields.text("start") == Some(&figure.figure.start.to_string())
 }
 
-/// Reads the reports of the month with and without the pattern.
+/// Reads the report of the figure, and others of its period, with and without the pattern.
 async fn preview(
     context: &Data<ServiceContext>,
     asked: &PageRequest,
@@ -134,27 +136,21 @@ async fn preview(
     let (figure, measure) = (figure.clone(), measure.to_string());
     context
         .compute(move || {
-            let month = figure
-                .period
-                .parse::<Month>()
-                .map_err(|error| Error::fault("/period", "malformed_period", error.to_string()))?;
             let tried = Arc::new(Catalogue::new(document).map_err(Error::Invalid)?);
-            let before = app.read_again(&snapshot, &snapshot.state().catalogue, month, None)?;
-            let after = app.read_again(&snapshot, &tried, month, None)?;
-            let is_taken = after.iter().any(|report| {
-                report.submission == figure.submission
-                    && report
-                        .figures
-                        .iter()
-                        .any(|one| one.start == figure.figure.start && one.measure == measure)
-            });
-            let different = before
-                .iter()
-                .zip(&after)
-                .flat_map(|(before, after)| different(before, after))
-                .take(MAX_DIFFERENT)
-                .collect();
-            Ok::<_, Error>(PatternPreview { is_taken, different })
+            let read = |catalogue: &Arc<Catalogue>| {
+                app.read_again(&snapshot, catalogue, &figure.period, Some(&figure))
+            };
+            let (before, after) = (read(&snapshot.state().catalogue)?, read(&tried)?);
+            let own = after.iter().find(|report| report.submission == figure.submission);
+            let is_number =
+                |one: &ReportFigure| one.start == figure.figure.start && one.measure == measure;
+            let is_taken = own.is_some_and(|own| own.figures.iter().any(is_number));
+            let of_same = |before: &ReportReadAgain| {
+                let same = after.iter().find(|after| after.submission == before.submission);
+                same.map(|after| different(before, after)).unwrap_or_default()
+            };
+            let different = before.iter().flat_map(of_same).take(MAX_DIFFERENT).collect();
+            Ok::<_, Error>(PatternPreview { is_read: own.is_some(), is_taken, different })
         })
         .await
 }
@@ -227,8 +223,8 @@ fn form(asked: &PageRequest, figure: &FigureByHand, given: &GivenPattern<'_>) ->
     };
     let code = figure.pattern_code();
     let is_known = state.catalogue.document.patterns.iter().any(|known| known.code == code);
-    let month = figure.period.parse::<Month>();
-    let month = month.map_or_else(|_| figure.period.clone(), |month| language.month(month));
+    let period = figure.period.parse::<Period>();
+    let period = period.map_or_else(|_| figure.period.clone(), |period| language.period(period));
     html! {
         form.card.block method="post" action="/admin/patterns" {
             (token_field(asked))
@@ -237,7 +233,7 @@ fn form(asked: &PageRequest, figure: &FigureByHand, given: &GivenPattern<'_>) ->
             input type="hidden" name="start" value=(figure.figure.start);
             p {
                 a href=(format!("/receipts/{}", figure.submission)) {
-                    (unit_name(state, &figure.unit, language)) ", " (month.to_lowercase())
+                    (unit_name(state, &figure.unit, language)) ", " (period.to_lowercase())
                 }
                 ": " strong { (language.decimal(figure.figure.value)) } " "
                 (named_measure(state, &figure.figure.measure, language)) " "
@@ -287,6 +283,11 @@ fn previewed(asked: &PageRequest, preview: &PatternPreview) -> Markup {
     };
     let verdict = if preview.is_taken {
         language.say("Mẫu này nhận đúng số trên.", "The pattern finds the number above.")
+    } else if !preview.is_read {
+        language.say(
+            "Không đọc lại được báo cáo của số trên, nên chưa thử được mẫu.",
+            "The report of the number above cannot be read again, so the pattern cannot be tried.",
+        )
     } else {
         language.say(
             "Mẫu này chưa nhận được số trên: hãy sửa mẫu.",
@@ -299,8 +300,8 @@ fn previewed(asked: &PageRequest, preview: &PatternPreview) -> Markup {
             @if !preview.different.is_empty() {
                 p {
                     (language.say(
-                        "Các số được đọc khác trước trong báo cáo cùng tháng:",
-                        "Numbers in the reports of the month that are read in another way:",
+                        "Các số được đọc khác trước trong báo cáo cùng kỳ:",
+                        "Numbers in the reports of the period that are read in another way:",
                     ))
                 }
                 ul {

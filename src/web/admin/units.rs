@@ -16,7 +16,7 @@ use crate::intake::sheet_csv::first_sheet;
 use crate::intake::unit_table;
 use crate::web::entry::number::{FieldKind, needed};
 use crate::web::layout::{PageSection, WebPage, private, see_other, token_field};
-use crate::web::parts::unit_name;
+use crate::web::parts::{unit_list, unit_name};
 use crate::web::request::{FormFields, PageRequest, check_token};
 use kpi::fault::{Fault, quoted};
 use kpi::number::Decimal64;
@@ -129,7 +129,7 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
         let detail = format!("there already is a unit with the code {}", quoted(&code));
         return Err(Error::fault("/code", "known", detail));
     }
-    let (successors, shares) = successors(asked, fields, &code)?;
+    let (successors, shares) = successors(asked, fields, (&code, from))?;
     let mut units = Vec::new();
     for predecessor in fields.texts("merged") {
         let unit = state.find_unit(predecessor)?;
@@ -160,11 +160,11 @@ fn merged(asked: &PageRequest, fields: &FormFields) -> Result<Vec<UnitDocument>,
 }
 
 /// What continues the merged units: the new one; where only a share of them goes into it, also the
-/// unit that takes the rest.
+/// unit that takes the rest, which must exist on the first day of the new one.
 fn successors(
     asked: &PageRequest,
     fields: &FormFields,
-    code: &str,
+    (code, first): (&str, Option<NaiveDate>),
 ) -> Result<(Vec<String>, BTreeMap<String, Decimal64>), Error> {
     let Some(text) = fields.text("share") else {
         return Ok((vec![code.to_owned()], BTreeMap::new()));
@@ -182,6 +182,13 @@ fn successors(
     let rest = fields.text("rest").ok_or_else(|| {
         Error::fault("/rest", "missing", "name the unit that takes the rest of the merged units")
     })?;
+    let state = asked.state();
+    let unit = state.find_unit(rest)?;
+    let first = first.unwrap_or_else(|| asked.snapshot.day());
+    if !state.units.get(unit).is_some_and(|unit| unit.exists_on(first)) {
+        let detail = format!("the unit {} does not exist on that day", quoted(rest));
+        return Err(Error::fault("/rest", "unit_ended", detail));
+    }
     let share = |mantissa: i64| Decimal64 { mantissa, scale: percent.scale + 2 };
     let shares = [
         (code.to_owned(), share(percent.mantissa)),
@@ -305,19 +312,8 @@ fn list(asked: &PageRequest, typed: &FormFields) -> Markup {
 }
 
 fn new_unit(asked: &PageRequest, typed: &FormFields) -> Markup {
-    let (language, state) = (asked.language, asked.state());
+    let language = asked.language;
     let value = |name: &str| typed.text(name).unwrap_or_default().to_owned();
-    let units = |chosen: &str| {
-        html! {
-            option value="" { "–" }
-            @for position in state.units.all().iter()
-                .filter(|unit| state.units.ancestors(*unit).count() < 2).take(300)
-            {
-                @let code = state.units.code(position);
-                option value=(code) selected[chosen == code] { (unit_name(state, code, language)) }
-            }
-        }
-    };
     html! {
         section.card.block {
             h2 { (language.say("Đơn vị mới", "New unit")) }
@@ -364,7 +360,7 @@ fn new_unit(asked: &PageRequest, typed: &FormFields) -> Markup {
                 }
                 label {
                     (language.say("Thuộc ", "Below "))
-                    select name="parent" { (units(&value("parent"))) }
+                    input type="text" name="parent" list="units" value=(value("parent"));
                 }
                 label {
                     (language.say("Từ ngày ", "First day "))
@@ -385,10 +381,11 @@ fn new_unit(asked: &PageRequest, typed: &FormFields) -> Markup {
                     }
                     label {
                         (language.say("Phần còn lại thuộc ", "The rest goes to "))
-                        select name="rest" { (units(&value("rest"))) }
+                        input type="text" name="rest" list="units" value=(value("rest"));
                     }
                 }
             }
+            (unit_list(asked))
             button.main { (language.say("Ghi", "Record")) }
         }
     }

@@ -172,11 +172,13 @@ ROUTES = {
     f"{_PROMETHEUS}/query": [
         f"{_PROMETHEUS}/query?query=sum({_TEXT})&time=2024-06-10T00:00:00Z",
         f"{_PROMETHEUS}/query?query=topk(3,{_TEXT})",
+        f"{_PROMETHEUS}/query?query=max_over_time({_TEXT}[1y:7d])&as_of={{revision}}",
     ],
     f"{_PROMETHEUS}/query_range": [
         f"{_PROMETHEUS}/query_range?query=sum({_TEXT})by(unit)&{_SPAN}&step=10d"
     ],
-    f"{_PROMETHEUS}/labels": [f"{_PROMETHEUS}/labels"],
+    f"{_PROMETHEUS}/format_query": [f"{_PROMETHEUS}/format_query?query=sum({_TEXT})by(unit)"],
+    f"{_PROMETHEUS}/labels": [f"{_PROMETHEUS}/labels", f"{_PROMETHEUS}/labels?limit=2"],
     f"{_PROMETHEUS}/series": [
         f"{_PROMETHEUS}/series?match[]={_TEXT}{{unit%3D%22{UNIT}%22}}&{_SPAN}".replace(
             "{unit", "%7Bunit"
@@ -191,6 +193,8 @@ ROUTES = {
     f"{_PROMETHEUS}/rules": [f"{_PROMETHEUS}/rules"],
     f"{_PROMETHEUS}/alerts": [f"{_PROMETHEUS}/alerts"],
     f"{_PROMETHEUS}/status/buildinfo": [f"{_PROMETHEUS}/status/buildinfo"],
+    "/prometheus/-/healthy": ["/prometheus/-/healthy"],
+    "/prometheus/-/ready": ["/prometheus/-/ready"],
     "/": ["/"],
 }
 

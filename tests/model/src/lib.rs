@@ -56,6 +56,18 @@ pub struct Dimension {
     pub complete: bool,
     /// The dimension and member that must be named for it to be open.
     pub within: Option<(String, String)>,
+    /// The first and last month of the members that have dates
+    /// (docs/specification.md#members-with-dates).
+    pub dates: BTreeMap<String, (Option<Month>, Option<Month>)>,
+}
+
+impl Dimension {
+    /// Whether the dates of a member include a month.
+    fn has_member_in(&self, member: &str, month: Month) -> bool {
+        self.dates.get(member).is_none_or(|(from, to)| {
+            from.is_none_or(|from| month >= from) && to.is_none_or(|to| month <= to)
+        })
+    }
 }
 
 /// An indicator (docs/specification.md#indicators).
@@ -989,6 +1001,8 @@ impl World {
                 let mut named = members.clone();
                 named.insert(dimension.code.clone(), (*member).clone());
                 !self.applies_not(indicator, &named, unit, month)
+                    && (dimension.has_member_in(member, month)
+                        || self.own(indicator, &named, unit, month).is_some())
             });
             let parts: Option<Vec<Exact>> = applying.map(part).collect();
             if let Some(sum) = parts.and_then(|parts| parts.into_iter().reduce(Exact::plus)) {
@@ -1021,12 +1035,17 @@ impl World {
                 && !members.contains_key(&dimension.code)
                 && host.is_none_or(|(host, member)| members.get(host) == Some(member))
         });
+        // A member that is missing outside its dates decides nothing. Where the others apply, they
+        // have own values, so that there is a sum, or are missing.
         let of_no_member = |dimension: &Dimension| {
-            dimension.members.iter().all(|member| {
+            let applies_not = |member: &&String| {
                 let mut named = members.clone();
-                named.insert(dimension.code.clone(), member.clone());
+                named.insert(dimension.code.clone(), (*member).clone());
                 self.applies_not(indicator, &named, unit, month)
-            })
+            };
+            let (gone, others): (Vec<_>, Vec<_>) = dimension.members.iter().partition(applies_not);
+            let is_outside = |member: &&String| !dimension.has_member_in(member, month);
+            !gone.is_empty() && others.iter().all(is_outside)
         };
         indicator.kind != Kind::Average
             && self.own(indicator, members, unit, month).is_none()

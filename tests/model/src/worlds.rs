@@ -70,6 +70,21 @@ fn dimension(
         members: members.map(str::to_owned).to_vec(),
         complete,
         within,
+        dates: BTreeMap::new(),
+    }
+}
+
+/// A complete dimension with a member that begins and a member that ends within the months of the
+/// worlds.
+fn dated_dimension() -> Dimension {
+    let begins = ("post".to_owned(), (Some(FIRST + 12), None));
+    let ends = ("fax".to_owned(), (None, Some(FIRST + 20)));
+    Dimension {
+        code: "way".to_owned(),
+        members: ["counter", "post", "fax"].map(str::to_owned).to_vec(),
+        complete: true,
+        within: None,
+        dates: BTreeMap::from([begins, ends]),
     }
 }
 
@@ -91,6 +106,7 @@ pub(super) fn some_indicators() -> Vec<Indicator> {
         indicator("test.flow.subset", Kind::Flow, 0, vec![holder(), token()]),
         indicator("test.stock.a", Kind::Stock, 0, vec![]),
         indicator("test.stock.split", Kind::Stock, 0, vec![channel()]),
+        indicator("test.flow.dated", Kind::Flow, 0, vec![dated_dimension(), level()]),
         indicator("test.average", Kind::Average, 0, vec![]),
     ]
 }
@@ -121,6 +137,7 @@ pub(super) fn some_kpis() -> Vec<Kpi> {
                 or_zero(prev("test.stock.a")),
             ),
         ),
+        ("test.kpi.dated", true, Expr::Div(of("test.flow.dated", &[]), b())),
         ("test.kpi.online", true, Expr::Div(online, of("test.flow.split", &[("level", None)]))),
         ("test.kpi.minutes", false, *weighted(a())),
         ("test.kpi.weighted", false, Expr::Div(weighted(stock()), stock())),
@@ -488,6 +505,14 @@ fn furnished(units: Vec<Unit>, mut random: Random) -> World {
                     continue;
                 }
                 for members in &figures_of_unit {
+                    // A member is rarely reported outside its dates.
+                    let outside = |dimension: &Dimension| {
+                        let member = members.get(&dimension.code);
+                        member.is_some_and(|member| !dimension.has_member_in(member, month))
+                    };
+                    if indicator.dimensions.iter().any(outside) && random.chance(85) {
+                        continue;
+                    }
                     let most = if indicator.decimals == 0 { 300 } else { 30_000 };
                     let figure =
                         if random.chance(zeros) { 0 } else { 1 + place(random.below(most)) };

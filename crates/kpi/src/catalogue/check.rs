@@ -20,6 +20,8 @@ const MAX_MEMBERS: usize = 200;
 const MAX_EXPECTED: usize = 500;
 /// Most indicators that a formula names together with the kpis in it.
 const MAX_REFERENCES: usize = 500;
+/// Most times that a formula, with the kpis in it, counts reported or expected figures.
+const MAX_REPORT_COUNTS: usize = 8;
 /// Most operations, numbers and indicators of all formulas that have kpis in them.
 const MAX_EXPANDED_NODES: usize = 250_000;
 /// Most units to which the figures of an expectation do not apply.
@@ -29,7 +31,8 @@ pub(super) fn check_catalogue(document: CatalogueDocument) -> Result<Catalogue, 
     let indicators: HashSet<&str> = document.indicators.iter().map(|i| i.code.as_str()).collect();
     let kpis = document.kpis.iter().filter(|kpi| !indicators.contains(kpi.code.as_str()));
     let kpis = kpis.map(|kpi| (kpi.code.clone(), kpi.formula.parse().ok())).collect();
-    let mut checker = CatalogueChecker { kpis, ..CatalogueChecker::default() };
+    let expectations = document.expectations.iter().map(|one| one.code.clone()).collect();
+    let mut checker = CatalogueChecker { kpis, expectations, ..CatalogueChecker::default() };
     let mut catalogue = Catalogue::default();
     checker.check_sizes(&document);
     checker.check_codes("systems", document.systems.iter().map(|s| s.code.as_str()), is_code);
@@ -130,6 +133,13 @@ fn is_measure_code(text: &str) -> bool {
         })
 }
 
+/// A member with its dates, if it has any. `check_dimensions` reports those that are no months.
+fn dates_of(member: &MemberDocument) -> Option<(String, MemberDates)> {
+    let month = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
+    let dates = MemberDates { from: month(&member.from), to: month(&member.to) };
+    (!dates.is_always()).then(|| (member.code.clone(), dates))
+}
+
 /// Whether a text is a code of a dimension or member: `A-Z a-z 0-9 _ . -`, the first character a
 /// letter, digit or underscore.
 fn is_member(text: &str) -> bool {
@@ -141,6 +151,8 @@ fn is_member(text: &str) -> bool {
 #[derive(Default)]
 struct CatalogueChecker {
     faults: Vec<Fault>,
+    /// The codes of all expectations.
+    expectations: HashSet<String>,
     /// The formulas of all kpis as they are written; `None` where one cannot be read.
     kpis: HashMap<String, Option<Expression>>,
     /// The sizes of those kpis that are within the limits and have been looked at.
@@ -254,6 +266,8 @@ impl CatalogueChecker {
                         format!("{} is malformed or a duplicate", quoted(&member.code)),
                     );
                 }
+                let here = format!("{place}/{m}");
+                self.parse_months(&here, member.from.as_ref(), member.to.as_ref());
             }
         }
     }
@@ -448,6 +462,7 @@ impl CatalogueChecker {
                 members,
                 complete: used.complete,
                 within,
+                dates: declared.members.iter().filter_map(dates_of).collect(),
             });
         }
         found
@@ -538,8 +553,18 @@ impl CatalogueChecker {
             .ok()?;
         let formula = self.expanded(&here, &formula, &written.code)?;
         self.check_expression(&here, &formula, catalogue, false);
-        if formula.references().is_empty() {
-            self.fault(&here, "no_operand", "a kpi is computed from at least one indicator");
+        let counts = formula.counted_reports().len();
+        if formula.references().is_empty() && counts == 0 {
+            self.fault(
+                &here,
+                "no_operand",
+                "a kpi is computed from at least one indicator or expectation",
+            );
+        }
+        if counts > MAX_REPORT_COUNTS {
+            let detail =
+                format!("at most {MAX_REPORT_COUNTS} times reported() or expected() in a formula");
+            self.fault(&here, "too_many", detail);
         }
         Some(Kpi {
             code: written.code.clone(),
@@ -629,7 +654,9 @@ impl CatalogueChecker {
         above: &mut Vec<&'k str>,
     ) -> Result<FormulaSize, ExpansionFault> {
         let mut size = FormulaSize { levels: 1, ..FormulaSize::default() };
-        for (depth, reference) in formula.parts() {
+        for (depth, node) in formula.parts() {
+            let reference =
+                if let Expression::Figure(reference) = node { Some(reference) } else { None };
             let mut part = FormulaSize { nodes: 1, depth: 1, levels: 0 };
             if let Some((code, Some(inner))) =
                 reference.and_then(|reference| kpis.get_key_value(&reference.indicator))
@@ -692,6 +719,18 @@ impl CatalogueChecker {
     ) {
         match expression {
             Expression::Number(_) | Expression::Days => {}
+            Expression::Reports(_, code) => {
+                let detail = match code {
+                    Some(code) if !self.expectations.contains(code) => {
+                        format!("no expectation has the code {}", quoted(code))
+                    }
+                    None if self.expectations.is_empty() => {
+                        "the catalogue has no expectation".to_owned()
+                    }
+                    Some(_) | None => return,
+                };
+                self.fault(here, "unknown_expectation", detail);
+            }
             Expression::Figure(reference) => {
                 self.check_reference(here, reference, catalogue, in_sum)
             }
@@ -812,7 +851,12 @@ impl CatalogueChecker {
                 self.fault(&here, "open_dimension", "a rule must name a member of each dimension");
             }
         }
-        let is_without = |side: &&Expression| side.references().is_empty();
+        if sides.iter().any(|side| !side.counted_reports().is_empty()) {
+            let detail = "reported() and expected() cannot be used in a rule";
+            self.fault(&here, "reports_in_rule", detail);
+        }
+        let is_without =
+            |side: &&Expression| side.references().is_empty() && side.counted_reports().is_empty();
         let is_empty = match &check {
             RuleCheck::Condition(_) => sides.iter().all(is_without),
             RuleCheck::BothOrNone(_) | RuleCheck::OneOf(_) => sides.iter().any(is_without),

@@ -36,6 +36,12 @@ pub struct MemberDocument {
     /// Further names in reports and tables, at most 20 of at most 200 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// The first month in which a complete dimension is not summed without this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last such month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
 }
 
 /// A dimension: a named split into members, shared by the indicators that use it.

@@ -145,6 +145,7 @@ impl RuleBook {
             catalogue.rules.iter().filter_map(|rule| prepare_rule(catalogue, view, rule)).collect();
         for (id, measure) in &known {
             if catalogue.kpi(&measure.code).is_some()
+                && !catalogue.counts_reports(measure)
                 && let Some(program) = Program::of_measure(catalogue, view, measure)
             {
                 book.rates.insert(*id, (measure.clone(), program));
@@ -466,7 +467,7 @@ impl RuleBook {
         // Where the members together disagree with their children by the same amount as the total,
         // the findings are at the members.
         let by_members = |parts: &Vec<OwnValuePlan>| {
-            applying(source, check, parts).into_iter().try_fold(0_i128, |gap, part| {
+            summands(source, check, parts).into_iter().try_fold(0_i128, |gap, part| {
                 let (own, _) = source.own(part, check.unit, check.month)?;
                 Some(gap + i128::from(own) - source.children_total(part, check.unit, check.month)?)
             })
@@ -729,17 +730,18 @@ fn is_measured(
             let leaves = source.units.leaves(unit, month);
             leaves.iter().any(|leaf| is_measured(source, x, leaf, month))
         }
+        Operand::Reports(_) => false, // neither in rules nor compared with stated rates
     })
 }
 
-/// The members of a dimension that apply to the unit.
-fn applying<'p>(
+/// The members of a dimension without which it is not summed at the unit.
+fn summands<'p>(
     source: &ValueSource<'_>,
     check: &CheckAt,
     parts: &'p [OwnValuePlan],
 ) -> Vec<&'p OwnValuePlan> {
-    let applies = |part: &&OwnValuePlan| !source.is_not_applicable(part, check.unit, check.month);
-    parts.iter().filter(applies).collect()
+    let is_summand = |part: &&OwnValuePlan| source.is_summand(part, check.unit, check.month);
+    parts.iter().filter(is_summand).collect()
 }
 
 /// The value of a figure computed from its members, whatever is stated.
@@ -764,7 +766,7 @@ fn contradicted(
         parts.iter().try_fold(0_i64, |sum, part| Some(sum + value(part)?))
     };
     own.splits.iter().find_map(|parts| {
-        let parts = &applying(source, check, parts);
+        let parts = &summands(source, check, parts);
         if parts.is_empty() {
             return None;
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{MeasureKind, TidyTable, csv_rows, escape_formula};
+use super::{TidyTable, csv_rows, escape_formula};
 use crate::app::archive::write_error;
 use crate::error::Error;
 use kpi::catalogue::Direction;
@@ -58,7 +58,7 @@ struct ExportedMeasure<'a> {
     measure: String,
     code: &'a str,
     members: String,
-    measure_kind: MeasureKind,
+    measure_kind: &'a str,
     name_vi: String,
     name_en: String,
     unit_of_measure: &'a str,
@@ -99,7 +99,7 @@ pub(super) fn write_measures(table: &TidyTable<'_>, out: &mut impl Write) -> Res
             measure: measure.to_string(),
             code: &measure.code,
             members: measure.members.to_string(),
-            measure_kind: asked.kind,
+            measure_kind: asked.kind.name(),
             name_vi: escape_formula(&name.vi),
             name_en: escape_formula(&name.en),
             unit_of_measure: &asked.unit_of_measure,

@@ -154,7 +154,7 @@ fn words(all: &[impl Serialize]) -> Vec<Value> {
 }
 
 fn measure_kinds() -> Vec<Value> {
-    words(&[MeasureKind::Flow, MeasureKind::Stock, MeasureKind::Average, MeasureKind::Kpi])
+    MeasureKind::ALL.iter().map(|kind| json!(kind.name())).collect()
 }
 
 fn unit_kinds() -> Vec<Value> {
@@ -213,6 +213,38 @@ impl ColumnKind {
             Self::WordOrNothing(words) => ("string", json!({ "enum": words() })),
         }
     }
+}
+
+/// The kind of cells that a column has in files with types.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CellType {
+    Text,
+    Number,
+    Month,
+}
+
+impl ColumnKind {
+    /// The kind of its cells, and whether each row has one.
+    fn cells(&self) -> (CellType, bool) {
+        match self {
+            Self::Number | Self::ShareOrNothing | Self::CountOrNothing => (CellType::Number, false),
+            Self::Month => (CellType::Month, true),
+            Self::Measure | Self::Unit | Self::Text | Self::Word(_) => (CellType::Text, true),
+            Self::Reason
+            | Self::UnitOrNothing
+            | Self::DayOrNothing
+            | Self::TextOrNothing
+            | Self::WordOrNothing(_) => (CellType::Text, false),
+        }
+    }
+}
+
+/// The columns of the table: their names, the kind of their cells, and whether each row has one.
+pub(super) fn columns() -> impl Iterator<Item = (&'static str, CellType, bool)> {
+    COLUMNS.iter().map(|(name, kind, _)| {
+        let (cells, required) = kind.cells();
+        (*name, cells, required)
+    })
 }
 
 /// The header line of the table.

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::io::Write;
 
-use super::{TidyPoint, TidyTable, csv_rows};
+use super::{TidySeries, TidyTable, csv_rows};
 use crate::app::archive::write_error;
 use crate::app::read::fields::{Field, FieldSet, RequestedFields};
+use crate::app::read::series::PointView;
 use crate::error::Error;
 use kpi::change::ValueReason;
 
@@ -50,8 +51,13 @@ pub(super) fn write(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, 
         Field::Origin,
         Field::Stated,
     ]));
-    let count = table.write_rows(table.units, fields, |found| {
-        rows.write_record(cells(table, found, &dimensions)).map_err(write_error)
+    let count = table.write_rows(table.units, fields, |series| {
+        let mut written = 0;
+        for point in series.points() {
+            rows.write_record(cells(table, series, point, &dimensions)).map_err(write_error)?;
+            written += 1;
+        }
+        Ok(written)
     })?;
     rows.flush().map_err(write_error)?;
     Ok(count)
@@ -72,8 +78,12 @@ fn dimension_columns(dimensions: &[&str]) -> Vec<String> {
 }
 
 /// The cells of a row.
-fn cells(table: &TidyTable<'_>, found: &TidyPoint<'_>, dimensions: &[&str]) -> Vec<String> {
-    let TidyPoint { measure, series, point, .. } = found;
+fn cells(
+    table: &TidyTable<'_>,
+    TidySeries { measure, series, .. }: &TidySeries<'_>,
+    point: &PointView,
+    dimensions: &[&str],
+) -> Vec<String> {
     let catalogue = &table.state.catalogue;
     let (of, members) = (&measure.measure.code, &measure.measure.members);
     let has = |dimension: &str| match (catalogue.indicator(of), catalogue.kpi(of)) {

@@ -11,7 +11,7 @@ use kpi::catalogue::{Catalogue, CatalogueDocument};
 use kpi::fault::{Fault, quoted};
 
 /// The shipped files, in the order in which they are joined.
-const SHIPPED: [(&str, &str); 23] = [
+const SHIPPED: [(&str, &str); 25] = [
     ("vocabulary.toml", include_str!("../../../../catalogue/vocabulary.toml")),
     ("systems.toml", include_str!("../../../../catalogue/systems.toml")),
     ("dimensions.toml", include_str!("../../../../catalogue/dimensions.toml")),
@@ -20,6 +20,8 @@ const SHIPPED: [(&str, &str); 23] = [
     ("mail.toml", include_str!("../../../../catalogue/mail.toml")),
     ("igate.toml", include_str!("../../../../catalogue/igate.toml")),
     ("dvcqg.toml", include_str!("../../../../catalogue/dvcqg.toml")),
+    ("vneid.toml", include_str!("../../../../catalogue/vneid.toml")),
+    ("community.toml", include_str!("../../../../catalogue/community.toml")),
     ("conference.toml", include_str!("../../../../catalogue/conference.toml")),
     ("publishing.toml", include_str!("../../../../catalogue/publishing.toml")),
     ("radio.toml", include_str!("../../../../catalogue/radio.toml")),

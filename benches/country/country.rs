@@ -1,5 +1,5 @@
 //! Queries at the size of a country: 63 provinces of 180 units, 20 indicators, 60 months. That is
-//! 13.6 million figures in a cube in memory, without a ledger. `cargo bench --bench country`
+//! 13.6 million figures in a cube in memory, without a ledger. `cargo bench -p country-bench`
 //!
 //! Every iteration queries another unit or province, so that the data is not yet in the processor's
 //! caches. Without `--bench` (`cargo test --benches`) everything runs once, with little data.
