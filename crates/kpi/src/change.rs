@@ -331,7 +331,11 @@ pub struct MeasureSeries<'a> {
     /// With the units of today: this unit does not exist today, so all its values are null.
     left_out: bool,
     /// Whether there may be units to which something that the program requires does not apply.
-    may_not_apply: bool,
+    may_not_apply: OnceCell<bool>,
+    /// Whether the program contains `prev()`.
+    reads_prior: bool,
+    /// Whether the definition of an operand ever changed.
+    has_breaks: bool,
 }
 
 impl<'a> MeasureSeries<'a> {
@@ -352,7 +356,9 @@ impl<'a> MeasureSeries<'a> {
             accumulating: program.accumulating_operands(),
             windows: smallvec![MonthWindow::new(from.year_before().first(), to.last())],
             left_out: source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit)),
-            may_not_apply: program.may_not_apply(&source.view),
+            may_not_apply: OnceCell::new(),
+            reads_prior: program.reads_prior(),
+            has_breaks: program.has_breaks(),
         }
     }
 
@@ -484,7 +490,7 @@ impl<'a> MeasureSeries<'a> {
     /// The months of a span, if they are among those computed at first. These are computed as
     /// single months, so `prev()` reads the month before each.
     fn known_months(&self, span: MonthSpan) -> Option<&[Option<MonthState>]> {
-        if self.program.reads_prior() && !(span.is_month() && span.has_prior()) {
+        if self.reads_prior && !(span.is_month() && span.has_prior()) {
             return None;
         }
         let found = self.windows.iter().find_map(|window| Some((window, window.place_of(span)?)));
@@ -498,6 +504,20 @@ impl<'a> MeasureSeries<'a> {
     }
 
     fn aggregate(&self, span: MonthSpan) -> SpanAggregate<'_> {
+        if span.is_month()
+            && !self.left_out
+            && let Some(months @ [Some(state)]) = self.known_months(span)
+        {
+            return SpanAggregate {
+                span,
+                months: Cow::Borrowed(months),
+                values: Some(Cow::Borrowed(&state.values)),
+                value: self.program.apply(&state.values),
+                coverage: Some(state.coverage),
+                taken: Some(0),
+                origin: Some(state.origin),
+            };
+        }
         self.aggregate_months(span, self.months(span))
     }
 
@@ -592,7 +612,7 @@ impl<'a> MeasureSeries<'a> {
 
     /// Whether the figures apply to no leaf below the unit in a month.
     fn applies_nowhere(&self, month: Month, prior: Option<PriorMonths>) -> bool {
-        if !self.may_not_apply {
+        if !*self.may_not_apply.get_or_init(|| self.program.may_not_apply(&self.source.view)) {
             return false;
         }
         let applying = self.source.applying_leaves(self.program, self.unit, month, prior);
@@ -642,7 +662,8 @@ impl<'a> MeasureSeries<'a> {
             return Some(UnavailableReason::Missing);
         }
         let existed = then.span.months().any(|month| self.source.is_represented(self.unit, month));
-        if !existed || self.program.is_broken(&then.window(), &now.window()) {
+        let is_broken = || self.program.is_broken(&then.window(), &now.window());
+        if !existed || (self.has_breaks && is_broken()) {
             return Some(UnavailableReason::DefinitionChanged);
         }
         then.value.is_none().then_some(UnavailableReason::NoPrior)
@@ -655,9 +676,10 @@ impl<'a> MeasureSeries<'a> {
     ) -> (ChangeResult, ChangeResult) {
         let delta = match (self.find_obstacle(now, then), then) {
             (Some(reason), _) => Err(reason),
-            (None, Some(then)) if self.are_comparable(now, then) => {
-                self.difference(now.values.as_deref(), then.values.as_deref())
-            }
+            (None, Some(then)) if self.are_comparable(now, then) => match (now.value, then.value) {
+                (Some(now), Some(then)) if self.program.computed => Ok(now - then),
+                _ => self.difference(now.values.as_deref(), then.values.as_deref()),
+            },
             _ => Err(UnavailableReason::CoverageChanged),
         };
         let percent = if self.program.percent {
@@ -681,6 +703,9 @@ impl<'a> MeasureSeries<'a> {
             let (month, before) = months(place);
             self.are_months_comparable((month, now_state), (before, then_state))
         };
+        if let ([Some(now_state)], [Some(then_state)]) = (&*now.months, &*then.months) {
+            return same(0, now_state, then_state);
+        }
         if self.has_only_stocks() {
             let same_stock = |taken| match state_pair(now, then, taken) {
                 (Some(a), Some(b)) => same(taken, a, b),

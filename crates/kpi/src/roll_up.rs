@@ -206,7 +206,9 @@ impl RollUpQuestion<'_> {
         if let Some(kept) = slot.and_then(OnceLock::get) {
             return Arc::clone(kept);
         }
-        let months = self.compute(unit, year);
+        let has_no_figure = column.is_some_and(|column| column.place_of_year(year).is_none());
+        let months =
+            if has_no_figure { self.without_figures(unit, year) } else { self.compute(unit, year) };
         let covers = months.iter().filter_map(|month| month.cover.as_ref()).map(|set| set.bytes());
         let bytes = size_of::<YearRollUp>() + 2 * size_of::<usize>() + covers.sum::<usize>();
         match (slot, TakenBytes::take(&self.kept.bytes, bytes)) {
@@ -220,21 +222,26 @@ impl RollUpQuestion<'_> {
         }
     }
 
+    /// The months of a year in which nothing is summed: only the leaves are counted.
+    fn without_figures(&self, unit: UnitPosition, year: i32) -> [MonthRollUp; MONTHS] {
+        std::array::from_fn(|place| {
+            let month = month_of_year(year, place);
+            let leaves = |month| self.units.leaf_count(self.units.subtree(unit), month);
+            MonthRollUp { leaves: month.map_or(0, leaves), ..MonthRollUp::default() }
+        })
+    }
+
     /// Sums the own values below a unit: a unit with an own value represents everything below it,
     /// and a unit that does not exist has nothing below it.
     fn compute(&self, unit: UnitPosition, year: i32) -> [MonthRollUp; MONTHS] {
-        let mut months: [MonthRollUp; MONTHS] = std::array::from_fn(|_| MonthRollUp::default());
+        let mut months = self.without_figures(unit, year);
         let Some(here) = self.units.get(unit) else { return months };
-        let month_of = |place: usize| {
-            Month::from_number(year * 12 + i32::try_from(place).unwrap_or(0))
-                .filter(|month| here.exists(*month))
-        };
         let own = self.cube.row(self.measure, unit);
         // The months in which the sum comes from below.
         let mut below: [Option<Month>; MONTHS] = [None; MONTHS];
         for (place, sums) in months.iter_mut().enumerate() {
-            let Some(month) = month_of(place) else { continue };
-            sums.leaves = self.units.leaf_count(self.units.subtree(unit), month);
+            let month = month_of_year(year, place).filter(|month| here.exists(*month));
+            let Some(month) = month else { continue };
             match own.at(month) {
                 Some(value) => (sums.sum, sums.covered) = (i128::from(value), sums.leaves),
                 None => below.get_mut(place).into_iter().for_each(|slot| *slot = Some(month)),
@@ -289,6 +296,11 @@ impl RollUpQuestion<'_> {
             self.units.get(unit).and_then(Unit::inner_place).map(|_inner| self.year(unit, year));
         ChildSums { place: unit, year }
     }
+}
+
+/// The month at a place of a year, from 0, if it is a known month.
+fn month_of_year(year: i32, place: usize) -> Option<Month> {
+    Month::from_number(year * 12 + i32::try_from(place).unwrap_or(0))
 }
 
 /// A child of a unit while the sums of the unit are computed; with its own sums if units are below

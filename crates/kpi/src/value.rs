@@ -976,6 +976,18 @@ impl<'a> ValueSource<'a> {
         })
     }
 
+    /// The operands of a program if all are figures of the month itself that apply to every unit:
+    /// at a leaf they are its own values.
+    fn plain_figures<'p>(&self, program: &'p Program) -> Option<SmallVec<[&'p FigureOperand; 4]>> {
+        let plain = |operand: &'p Operand| match operand {
+            Operand::Figure(figure) => {
+                (figure.shift.is_none() && !figure.own.may_not_apply(&self.view)).then_some(figure)
+            }
+            Operand::Coalesce(..) | Operand::LeafSum(_) | Operand::Reports(_) => None,
+        };
+        program.operands.iter().map(plain).collect()
+    }
+
     fn evaluate_at_own_leaves(
         &self,
         program: &Program,
@@ -984,14 +996,23 @@ impl<'a> ValueSource<'a> {
         prior: Option<PriorMonths>,
     ) -> Availability<Vec<Contribution>> {
         let leaves = self.applying_leaves(program, unit, month, prior);
-        let at = |leaf: UnitPosition| match self.collect_operands(program, leaf, month, prior) {
-            Availability::Whole(operands) => {
-                let values = operands.iter().map(|pieces| total(pieces));
-                let values: Vec<f64> = values.chain(program.days_of(month)).collect();
-                let amount = program.apply(&values)?;
-                Some(Contribution::new(amount, leaf, month))
+        let figures = self.plain_figures(program);
+        let operands = |leaf: UnitPosition| -> Option<OperandSums> {
+            if let Some(figures) = &figures {
+                let own = |figure: &&FigureOperand| self.own(&figure.own, leaf, month);
+                return figures.iter().map(|figure| Some(float(own(figure)?.0))).collect();
             }
-            Availability::Missing | Availability::Partial | Availability::Nowhere => None,
+            match self.collect_operands(program, leaf, month, prior) {
+                Availability::Whole(operands) => {
+                    Some(operands.iter().map(|pieces| total(pieces)).collect())
+                }
+                Availability::Missing | Availability::Partial | Availability::Nowhere => None,
+            }
+        };
+        let at = |leaf: UnitPosition| {
+            let mut values = operands(leaf)?;
+            values.extend(program.days_of(month));
+            Some(Contribution::new(program.apply(&values)?, leaf, month))
         };
         let pieces: Vec<Contribution> = leaves.iter().filter_map(at).collect();
         match pieces.len() {
