@@ -1,7 +1,7 @@
 //! Recorded figures, read from the ledger in the order in which they were recorded
 //! (`docs/specification.md#recorded-figures`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -17,7 +17,10 @@ use kpi::measure::{Measure, Members};
 use kpi::number::{Statement, scaled};
 use kpi::period::Month;
 use kpi::unit::UnitRange;
-use ledger::{ObservationKey, ObservationQuery, ObservationRow, RevisionNumber, SubmissionRecord};
+use ledger::{
+    ObservationKey, ObservationQuery, ObservationRow, RevisionNumber, StoredMeasure, StoredUnit,
+    SubmissionRecord,
+};
 
 /// Most figures on a page.
 pub const MAX_PAGE: usize = 10_000;
@@ -229,18 +232,17 @@ impl Snapshot {
             .into_iter()
             .map(|record| (record.revision.revision, record))
             .collect();
-        let (state, mut found) = (self.state(), Vec::with_capacity(rows.len()));
-        for row in rows {
-            let record = records.get(&row.revision);
-            let Some(mut view) = record.and_then(|record| view(state, row, record)) else {
-                continue;
-            };
-            if let Some(revision) = history_to {
-                view.valid_to_revision = self.valid_to(row, revision)?;
-            }
-            found.push(view);
-        }
-        Ok(found)
+        let ends = match history_to {
+            Some(revision) => self.ends_of_validity(rows, revision)?,
+            None => HashMap::new(),
+        };
+        let state = self.state();
+        let view = |row: &ObservationRow| {
+            let mut view = view(state, row, records.get(&row.revision)?)?;
+            view.valid_to_revision = ends.get(&row.key()).copied();
+            Some(view)
+        };
+        Ok(rows.iter().filter_map(view).collect())
     }
 }
 
@@ -304,17 +306,51 @@ impl Snapshot {
         }
     }
 
-    /// The last revision, up to this one, at which a ledger row was the newest of its figure;
-    /// `None` if it still was.
-    fn valid_to(
+    /// For each of these ledger rows, which are in order, the last revision at which it was the
+    /// newest of its figure. Rows that still were at `revision` are left out. The later rows of all
+    /// these figures are read once, until the last of them is known.
+    fn ends_of_validity(
         &self,
-        row: &ObservationRow,
+        rows: &[ObservationRow],
         revision: RevisionNumber,
-    ) -> Result<Option<RevisionNumber>, Error> {
-        if let Some(RowStatus::Stood) = row_status(self.state(), row, revision) {
-            return Ok(None);
+    ) -> Result<HashMap<ObservationKey, RevisionNumber>, Error> {
+        let figure = |row: &ObservationRow| (row.unit, row.measure, row.month);
+        let stood = |row: &ObservationRow| {
+            matches!(row_status(self.state(), row, revision), Some(RowStatus::Stood))
+        };
+        let mut replaced: HashSet<ObservationKey> =
+            rows.iter().filter(|row| !stood(row)).map(ObservationRow::key).collect();
+        let listed: HashSet<ObservationKey> = rows.iter().map(ObservationRow::key).collect();
+        let units: BTreeSet<StoredUnit> = rows.iter().map(|row| row.unit).collect();
+        let measures: BTreeSet<StoredMeasure> = rows.iter().map(|row| row.measure).collect();
+        let mut later = ObservationQuery {
+            units: Some(units.into_iter().collect()),
+            measures: Some(measures.into_iter().collect()),
+            from_month: rows.iter().map(|row| row.month).min(),
+            to_month: rows.iter().map(|row| row.month).max(),
+            up_to_revision: Some(revision),
+            after: rows.first().map(ObservationRow::key),
+            limit: STRETCH,
+            ..ObservationQuery::default()
+        };
+        let mut newest: HashMap<_, ObservationKey> =
+            rows.first().map(|row| (figure(row), row.key())).into_iter().collect();
+        let mut ends = HashMap::new();
+        while !replaced.is_empty() {
+            let stretch = self.store().observations(&later)?;
+            let Some(last) = stretch.last() else { break };
+            later.after = Some(last.key());
+            for row in &stretch {
+                if let Some(before) = newest.remove(&figure(row)) {
+                    replaced.remove(&before);
+                    ends.insert(before, row.revision.previous());
+                }
+                if listed.contains(&row.key()) {
+                    newest.insert(figure(row), row.key());
+                }
+            }
         }
-        Ok(self.replaced_by(row, revision)?.map(RevisionNumber::previous))
+        Ok(ends)
     }
 
     /// The revision, up to this one, that recorded the figure of a ledger row next.
