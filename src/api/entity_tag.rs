@@ -20,13 +20,13 @@ pub struct ResponseStamp {
 }
 
 impl ResponseStamp {
-    /// The stamp of a snapshot.
+    /// The stamp of a snapshot, for a response in the language of the current request.
     #[must_use]
-    pub fn of(request: &HttpRequest, snapshot: &Snapshot, by_day: bool) -> Self {
+    pub fn of(snapshot: &Snapshot, by_day: bool) -> Self {
         Self {
             id: snapshot.state().id(),
             day: by_day.then(|| snapshot.day()),
-            language: ResponseLanguage::of(request.query_string(), request.headers()).name(),
+            language: ResponseLanguage::current().name(),
         }
     }
 
@@ -64,16 +64,20 @@ pub fn tag(stamp: &ResponseStamp, format: &str) -> String {
 /// The entity tags of a header of the request, without `W/` and quotes.
 fn tags(request: &HttpRequest, header: HeaderName) -> impl Iterator<Item = &str> {
     let texts = request.headers().get_all(header).filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|text| text.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'))
+    texts.flat_map(|text| text.split(',')).map(|tag| bare(tag.trim()))
+}
+
+/// An entity tag without `W/` and quotes.
+fn bare(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
 }
 
 /// The revision at the beginning of an entity tag of this service.
 fn revision_of_tag(tag: &str) -> Option<RevisionRef> {
     let mut parts = tag.splitn(3, '-');
     let (number, hash) = (parts.next()?, parts.next()?);
-    format!("{number}-{hash}").parse().ok()
+    // The two parts stand side by side in the tag.
+    tag.get(..number.len() + 1 + hash.len())?.parse().ok()
 }
 
 /// The newest revision in the entity tags of the request, which the client has seen.
@@ -85,7 +89,7 @@ pub fn newest_tag(request: &HttpRequest) -> Option<RevisionRef> {
 /// Whether the client already has the response with an entity tag.
 #[must_use]
 pub fn is_known(request: &HttpRequest, tag: &str) -> bool {
-    let bare = tag.trim_start_matches("W/").trim_matches('"');
+    let bare = bare(tag);
     tags(request, IF_NONE_MATCH).any(|known| known == bare || known == "*")
 }
 
@@ -94,7 +98,7 @@ pub fn is_known(request: &HttpRequest, tag: &str) -> bool {
 /// # Errors
 /// 412.
 pub fn check_if_match(request: &HttpRequest, tag: &str) -> Result<(), Problem> {
-    let bare = tag.trim_start_matches("W/").trim_matches('"');
+    let bare = bare(tag);
     if !request.headers().contains_key(IF_MATCH)
         || tags(request, IF_MATCH).any(|known| known == bare || known == "*")
     {

@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use kpi::number::{Decimal64, Rounded, write_double};
+use kpi::period::{Period, Step};
 
 /// A part of a JSON text. It is reused for each point of a response, so that no memory is allocated
 /// for a single point.
@@ -60,6 +61,7 @@ impl JsonBuffer {
     }
 
     /// Appends a text that is JSON already.
+    #[inline]
     pub fn ready(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
@@ -127,6 +129,16 @@ impl JsonBuffer {
         match number {
             Some(number) => self.display(&number),
             None => self.ready("null"),
+        }
+    }
+
+    /// Writes a period, in quotes.
+    pub fn period(&mut self, period: Period) {
+        if period.step() == Step::Month {
+            let [a, b, c, d, dash, e, f] = period.first().ascii();
+            self.bytes.extend_from_slice(&[b'"', a, b, c, d, dash, e, f, b'"']);
+        } else {
+            self.quoted(&period);
         }
     }
 

@@ -38,7 +38,8 @@ impl ResponseLanguage {
             Some("en") => Self::En,
             _ => {
                 let texts = headers.get_all(ACCEPT_LANGUAGE).filter_map(|text| text.to_str().ok());
-                Self::preferred(&texts.collect::<Vec<_>>().join(","))
+                let texts: Vec<&str> = texts.collect();
+                if texts.is_empty() { Self::default() } else { Self::preferred(&texts.join(",")) }
             }
         }
     }

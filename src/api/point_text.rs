@@ -1,42 +1,15 @@
 //! The points of `/series`, `/ranking` and `/scorecard` as JSON text.
 
-use std::fmt::Write;
-
 use super::json_text::JsonBuffer;
 use crate::app::read::fields::{Field, FieldChoice, FieldSet};
 use crate::app::read::series::PointView;
 use kpi::change::{UnavailableReason, ValueReason};
-use kpi::period::{Period, Step};
 use kpi::value::Origin;
 
-/// A period, and its text in quotes, written once for all points of a response.
-pub struct PeriodText {
-    /// The text.
-    pub name: String,
-    period: Period,
-}
-
-impl PeriodText {
-    /// The text of a period.
-    #[must_use]
-    pub fn new(period: Period) -> Self {
-        let mut name = String::with_capacity(12);
-        name.push('"');
-        if period.step() == Step::Month {
-            name.extend(period.first().characters());
-        } else {
-            let written = write!(name, "{period}");
-            debug_assert!(written.is_ok(), "a text takes all characters");
-        }
-        name.push('"');
-        Self { name, period }
-    }
-}
-
 /// Writes those fields that belong to the point, in the order of [`Field::ALL`].
-pub fn write_fields(point: &PointView, period: &PeriodText, to: &mut JsonBuffer) {
+pub fn write_fields(point: &PointView, to: &mut JsonBuffer) {
     let fields = point.fields.intersection(FieldChoice::POINT);
-    write_members(point, fields, to, |field, to| write_value(point, period, field, to));
+    write_members(point, fields, to, |field, to| write_value(point, field, to));
 }
 
 /// Writes fields of a point, or of a row with this point, in the order of [`Field::ALL`]; `write`
@@ -84,10 +57,10 @@ fn is_null(point: &PointView, field: Field) -> bool {
 
 /// Writes the value of a field; null for one that points do not have.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are fields of rows")]
-pub fn write_value(point: &PointView, period: &PeriodText, field: Field, to: &mut JsonBuffer) {
+pub fn write_value(point: &PointView, field: Field, to: &mut JsonBuffer) {
     match field {
-        Field::Period => to.ready(&period.name),
-        Field::Time => to.text(&period.period.time()),
+        Field::Period => to.period(point.period),
+        Field::Time => to.text(&point.period.time()),
         Field::Value => to.rounded(point.value),
         Field::ValueReason => to.word(point.value_reason.map(ValueReason::name)),
         Field::Origin => to.word(point.origin.map(Origin::name)),
@@ -142,6 +115,7 @@ pub mod choices {
     use super::*;
     use crate::app::read::series::OperandValues;
     use kpi::number::{Decimal64, Rounded};
+    use kpi::period::Period;
 
     /// Reads choices from a list of random numbers; zero without any left.
     pub struct Choices(pub Vec<u64>);

@@ -3,10 +3,10 @@
 //! read them, and give the OpenAPI document. An unknown parameter is an error, and all errors are
 //! reported at once.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use actix_web::http::header::ACCEPT;
-use actix_web::web::Query;
 use actix_web::{HttpMessage, HttpRequest};
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -206,14 +206,14 @@ pub fn patterned(pattern: &str) -> RefOr<Schema> {
 /// A query string while it is read, with the errors found so far.
 pub struct QueryReader<'r> {
     request: &'r HttpRequest,
-    parameters: Vec<QueryParameter>,
+    parameters: Vec<QueryParameter<'r>>,
     faults: Vec<Fault>,
 }
 
 /// A parameter of a query string.
-struct QueryParameter {
-    name: String,
-    value: String,
+struct QueryParameter<'r> {
+    name: Cow<'r, str>,
+    value: Cow<'r, str>,
     is_read: bool,
 }
 
@@ -221,14 +221,13 @@ impl<'r> QueryReader<'r> {
     /// Splits the query string.
     ///
     /// # Errors
-    /// 422 when it cannot be read or has too many parameters.
+    /// 422 when it has too many parameters.
     pub fn of(request: &'r HttpRequest) -> Result<Self, Problem> {
-        let unreadable =
-            |_e| Problem::parameter("", "malformed", "the query string cannot be read");
-        let pairs = Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map_err(unreadable)?
-            .into_inner();
-        if pairs.len() > MAX_PARAMETERS {
+        let parameters: Vec<QueryParameter<'_>> =
+            form_urlencoded::parse(request.query_string().as_bytes())
+                .map(|(name, value)| QueryParameter { name, value, is_read: false })
+                .collect();
+        if parameters.len() > MAX_PARAMETERS {
             return Err(Problem::parameter(
                 "",
                 "too_many",
@@ -236,10 +235,6 @@ impl<'r> QueryReader<'r> {
             )
             .of_bound("parameters"));
         }
-        let parameters = pairs
-            .into_iter()
-            .map(|(name, value)| QueryParameter { name, value, is_read: false })
-            .collect();
         let mut reader = Self { request, parameters, faults: Vec::new() };
         // Every endpoint has `lang`; `ResponseLanguage::of` reads it.
         let _language: Option<ResponseLanguage> = reader.optional("lang");
@@ -254,13 +249,16 @@ impl<'r> QueryReader<'r> {
 
     /// Every value of a repeatable parameter.
     pub fn many(&mut self, name: &str) -> Vec<String> {
-        let named = self.parameters.iter_mut().filter(|parameter| parameter.name == name);
-        named
-            .map(|parameter| {
-                parameter.is_read = true;
-                parameter.value.clone()
-            })
-            .collect()
+        self.values(name).map(Cow::into_owned).collect()
+    }
+
+    /// The values of a parameter, which is thereby read.
+    fn values<'p>(&'p mut self, name: &'p str) -> impl Iterator<Item = Cow<'r, str>> + 'p {
+        let named = self.parameters.iter_mut().filter(move |parameter| parameter.name == name);
+        named.map(|parameter| {
+            parameter.is_read = true;
+            parameter.value.clone()
+        })
     }
 
     /// Whether the query has a parameter.
@@ -270,12 +268,16 @@ impl<'r> QueryReader<'r> {
     }
 
     /// The value of a parameter that must not be repeated.
-    pub fn text(&mut self, name: &str) -> Option<String> {
-        let mut values = self.many(name);
-        if values.len() > 1 {
-            self.fault(name, "duplicate", format!("{name} is repeated"));
+    pub fn text(&mut self, name: &str) -> Option<Cow<'r, str>> {
+        let mut values = self.values(name);
+        let first = values.next()?;
+        match values.last() {
+            Some(last) => {
+                self.fault(name, "duplicate", format!("{name} is repeated"));
+                Some(last)
+            }
+            None => Some(first),
         }
-        values.pop()
     }
 
     /// The value of an optional parameter.
@@ -500,7 +502,7 @@ pub struct QueryNote(pub Option<String>);
 impl QueryField for QueryNote {
     fn read(reader: &mut QueryReader<'_>, name: &'static str) -> Option<Self> {
         let text = reader.text(name);
-        Some(Self(text.and_then(|text| reader.note(name, text))))
+        Some(Self(text.and_then(|text| reader.note(name, text.into_owned()))))
     }
 
     fn describe(name: &'static str, description: &str) -> Vec<Parameter> {
@@ -605,14 +607,13 @@ impl QueryField for ReadConsistency {
             .find(|parameter| parameter.name == "cursor")
             .and_then(|parameter| read_cursor(&parameter.value))
             .map(|cursor| cursor.revision);
-        let by_day = reader.parameters.iter().any(|QueryParameter { name, value, .. }| match name
-            .as_str()
-        {
-            "last" => true,
-            "geography" => value == "current",
-            "period" => matches!(value.parse(), Ok(PeriodName::Relative(_))),
-            _ => false,
-        });
+        let by_day =
+            reader.parameters.iter().any(|QueryParameter { name, value, .. }| match &**name {
+                "last" => true,
+                "geography" => value == "current",
+                "period" => matches!(value.parse(), Ok(PeriodName::Relative(_))),
+                _ => false,
+            });
         Some(Self {
             as_of: reader.optional("as_of"),
             min_revision,

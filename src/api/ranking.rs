@@ -8,7 +8,7 @@ use super::context::ServiceContext;
 use super::fields::{FieldEndpoint, FieldParams, columns, field_cells};
 use super::json_text::JsonBuffer;
 use super::limits::unsent::ResponsePieces;
-use super::point_text::{PeriodText, write_members, write_value};
+use super::point_text::{write_members, write_value};
 use super::problem::{HandlerResult, ProblemResponses};
 use super::query::{RequestedView, SinglePeriod, UnitsOfToday, query_params, read_query};
 use super::respond::{TableContent, respond};
@@ -132,13 +132,11 @@ fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
     text.member("direction", &ranking.direction);
     text.member("unit_of_measure", &ranking.unit_of_measure);
     text.ready(",\"rows\":[");
-    // All rows are of one period.
-    let period = ranking.rows.first().map(|row| PeriodText::new(row.point.period));
-    for (row, period) in ranking.rows.iter().zip(period.iter().cycle()) {
+    for row in &ranking.rows {
         text.comma();
         text.ready("{");
         write_members(&row.point, row.point.fields, &mut text, |field, text| {
-            write_row_value(row, period, field, text);
+            write_row_value(row, field, text);
         });
         text.ready("}");
         text.pass_full(out)?;
@@ -149,7 +147,7 @@ fn write(ranking: &RankingView, out: &mut impl Write) -> std::io::Result<()> {
 
 /// Writes the value of a field of a row.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are fields of the point")]
-fn write_row_value(row: &RankingRow, period: &PeriodText, field: Field, to: &mut JsonBuffer) {
+fn write_row_value(row: &RankingRow, field: Field, to: &mut JsonBuffer) {
     match field {
         Field::Unit => to.text(&row.unit),
         Field::Name => to.serialize(&row.name),
@@ -162,7 +160,7 @@ fn write_row_value(row: &RankingRow, period: &PeriodText, field: Field, to: &mut
         Field::Attainment => to.rounded(row.attainment),
         Field::Status => to.word(row.status.map(TargetStatus::name)),
         Field::Provisional => to.ready(if row.provisional { "true" } else { "false" }),
-        of_point => write_value(&row.point, period, of_point, to),
+        of_point => write_value(&row.point, of_point, to),
     }
 }
 

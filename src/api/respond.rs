@@ -188,7 +188,7 @@ pub async fn respond<C: ResponseContent>(
 ) -> HandlerResult {
     let format = view.format;
     let snapshot = context.read_snapshot(&view.consistency).await?;
-    let mut stamp = ResponseStamp::of(request, &snapshot, view.consistency.by_day);
+    let mut stamp = ResponseStamp::of(&snapshot, view.consistency.by_day);
     let people = (format == ResponseFormat::Xlsx && !view.is_full()).then(|| {
         let language = ResponseLanguage::of_file(request.query_string(), request.headers());
         stamp.set_language(language);
@@ -262,7 +262,7 @@ pub async fn respond_streamed(
     write: impl AsyncFnOnce(Snapshot) -> Result<BoxBody, Problem>,
 ) -> HandlerResult {
     let snapshot = context.read_snapshot(consistency).await?;
-    let stamp = ResponseStamp::of(request, &snapshot, consistency.by_day);
+    let stamp = ResponseStamp::of(&snapshot, consistency.by_day);
     let tag = entity_tag::tag(&stamp, file.format);
     entity_tag::check_if_match(request, &tag)?;
     if entity_tag::is_known(request, &tag) {

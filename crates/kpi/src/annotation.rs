@@ -128,6 +128,12 @@ impl AnnotationIndex {
         Self(by_unit)
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The annotations of a unit.
     #[must_use]
     pub fn of(&self, unit: &str) -> &[Annotation] {

@@ -1,6 +1,6 @@
 //! Months, wider periods and calendar arithmetic (docs/specification.md#periods).
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
@@ -102,23 +102,23 @@ impl Month {
 impl Month {
     /// The characters of the text: `2021-10`.
     #[must_use]
-    pub fn characters(self) -> [char; 7] {
+    pub fn ascii(self) -> [u8; 7] {
         let (year, month) = (self.year(), i32::try_from(self.month()).unwrap_or(0));
         let [year, month] = [year, month].map(|n| move |unit: i32| digit(n / unit));
-        [year(1000), year(100), year(10), year(1), '-', month(10), month(1)]
+        [year(1000), year(100), year(10), year(1), b'-', month(10), month(1)]
     }
 }
 
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Digit by digit, because `{:04}` takes most of the time of short responses.
-        self.characters().into_iter().try_for_each(|character| f.write_char(character))
+        f.write_str(str::from_utf8(&self.ascii()).map_err(|_e| fmt::Error)?)
     }
 }
 
 /// The last decimal digit of a number.
-fn digit(number: i32) -> char {
-    u8::try_from(number.rem_euclid(10)).map_or('0', |digit| char::from(b'0' + digit))
+fn digit(number: i32) -> u8 {
+    u8::try_from(number.rem_euclid(10)).map_or(b'0', |digit| b'0' + digit)
 }
 
 /// As text: `2021-10`.

@@ -142,7 +142,9 @@ impl HashPrefix {
         {
             return None;
         }
-        let filled = format!("{text:0<MAX_DIGITS$}");
+        let mut filled = String::with_capacity(MAX_DIGITS);
+        filled.push_str(text);
+        filled.extend(std::iter::repeat_n('0', MAX_DIGITS - digits));
         Some(Self { bytes: chain::read(&filled)?, digits })
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{SeriesResponse, SeriesRows, SeriesTree, WideField};
 use crate::api::json_text::JsonBuffer;
-use crate::api::point_text::{PeriodText, write_fields, write_value};
+use crate::api::point_text::{write_fields, write_value};
 use crate::app::RevisionNumber;
 use crate::app::read::series::SeriesView;
 
@@ -26,15 +26,14 @@ impl SeriesTree {
         let Self { revision, revision_hash, next_cursor, series, fields: _ } = self;
         begin_page(text, *revision, revision_hash, next_cursor.as_deref());
         text.ready(",\"series\":[");
-        let periods = period_texts(series);
         for one in series {
             text.comma();
             write_head(one, text);
             text.ready(",\"points\":[");
-            for (point, period) in one.points.iter().zip(&periods) {
+            for point in &one.points {
                 text.comma();
                 text.ready("{");
-                write_fields(point, period, text);
+                write_fields(point, text);
                 text.ready("}");
                 text.pass_full(out)?;
             }
@@ -50,7 +49,6 @@ impl SeriesRows {
         let Self { revision, revision_hash, next_cursor, rows } = self;
         begin_page(text, *revision, revision_hash, next_cursor.as_deref());
         text.ready(",\"rows\":[");
-        let periods = period_texts(&rows.series);
         let mut head = JsonBuffer::default();
         for one in &rows.series {
             head.clear();
@@ -58,20 +56,20 @@ impl SeriesRows {
             if let Some(WideField { field, .. }) = rows.wide {
                 text.comma();
                 text.part(&head);
-                for (point, period) in one.points.iter().zip(&periods) {
+                for point in &one.points {
                     text.comma();
-                    text.ready(&period.name);
+                    text.period(point.period);
                     text.ready(":");
-                    write_value(point, period, field, text);
+                    write_value(point, field, text);
                 }
                 text.ready("}");
                 text.pass_full(out)?;
                 continue;
             }
-            for (point, period) in one.points.iter().zip(&periods) {
+            for point in &one.points {
                 text.comma();
                 text.part(&head);
-                write_fields(point, period, text);
+                write_fields(point, text);
                 text.ready("}");
                 text.pass_full(out)?;
             }
@@ -79,12 +77,6 @@ impl SeriesRows {
         text.ready("]}");
         Ok(())
     }
-}
-
-/// The texts of the periods, which are the same for all series of a page.
-fn period_texts(series: &[SeriesView]) -> Vec<PeriodText> {
-    let points = series.first().map(|series| series.points.as_slice()).unwrap_or_default();
-    points.iter().map(|point| PeriodText::new(point.period)).collect()
 }
 
 /// Opens a page and writes what precedes its entries.

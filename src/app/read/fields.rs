@@ -33,6 +33,22 @@ macro_rules! fields {
                     $(Self::$field => concat!(",\"", $name, "\":null"),)*
                 }
             }
+
+            /// The name as the first key of a JSON object: `"value":`.
+            #[must_use]
+            pub fn json_key(self) -> &'static str {
+                match self {
+                    $(Self::$field => concat!("\"", $name, "\":"),)*
+                }
+            }
+
+            /// The same after another member: `,"value":`.
+            #[must_use]
+            pub fn further_json_key(self) -> &'static str {
+                match self {
+                    $(Self::$field => concat!(",\"", $name, "\":"),)*
+                }
+            }
         }
     };
 }
@@ -155,18 +171,6 @@ fields! {
 }
 
 impl Field {
-    /// The name as a key of a JSON object after another member: `,"value":`.
-    #[must_use]
-    pub fn further_json_key(self) -> &'static str {
-        self.json_null().strip_suffix("null").unwrap_or_default()
-    }
-
-    /// The same as the first key of an object: `"value":`.
-    #[must_use]
-    pub fn json_key(self) -> &'static str {
-        self.further_json_key().trim_start_matches(',')
-    }
-
     /// The field that follows a number: the reason why it is null.
     #[expect(clippy::as_conversions, reason = "the discriminants of a plain enum are its places")]
     fn reason(self) -> Option<Self> {

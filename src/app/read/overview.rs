@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::completeness::{CompletenessQuery, ReportProgressView, ReportStatus, ReportingTally};
-use super::fields::Field;
+use super::fields::{Field, FieldSet, RequestedFields};
 use super::findings::{FindingQuery, FindingView};
 use super::ranking::{RankingQuery, RankingRow};
 use super::scorecard::{ScorecardQuery, ScorecardRow};
@@ -319,7 +319,7 @@ fn systems(snapshot: &Snapshot, unit: &str, period: Period) -> Result<Vec<System
             of_today: false,
             offset: 0,
             limit: measures.len(),
-            fields: super::fields::RequestedFields::of_point(),
+            fields: RequestedFields::new(FieldSet::of(&[Field::Value])),
         })?;
         let points = page.series.iter().flat_map(|series| &series.points);
         let present = points.filter(|point| point.value.is_some()).count();

@@ -211,12 +211,13 @@ impl RankingComputation<'_> {
             })
             .collect();
         order.sort_unstable();
-        let row = |(_, _, at): (usize, &str, usize)| {
-            let (unit, series) = all.get(at)?;
+        let mut rows = Vec::with_capacity(order.len());
+        for (_, _, at) in order {
+            let Some((unit, series)) = all.get(at) else { continue };
             let rank = |ranks: &[Option<Option<usize>>]| ranks.get(at).copied().flatten().flatten();
-            Some(self.row(*unit, (series, period), (rank(&now), rank(&then))))
-        };
-        order.into_iter().filter_map(row).collect()
+            rows.push(self.row(*unit, (series, period), (rank(&now), rank(&then))));
+        }
+        rows
     }
 
     /// Whether a unit is ranked in a period: it exists in a month of the period or, with

@@ -359,18 +359,18 @@ impl PointView {
     }
 
     /// Computes the requested fields of a point and rounds them for a response.
-    pub(in crate::app) fn new(
+    fn fill(
+        &mut self,
         point: &PointComputation<'_, '_>,
         fields: &RequestedFields,
         operands: &[Arc<str>],
-    ) -> Self {
+    ) {
         let wants = |wanted: &[Field]| fields.set.intersects(wanted);
-        let mut view = Self::empty(point.period(), fields.set);
-        view.value = point.value().and_then(Rounded::new);
-        view.value_reason = point.value_reason();
-        view.origin = point.origin();
-        view.coverage = point.coverage().map(share);
-        view.taken_from = point.taken_from();
+        self.value = point.value().and_then(Rounded::new);
+        self.value_reason = point.value_reason();
+        self.origin = point.origin();
+        self.coverage = point.coverage().map(share);
+        self.taken_from = point.taken_from();
         if wants(&[
             Field::Delta,
             Field::DeltaReason,
@@ -378,8 +378,8 @@ impl PointView {
             Field::DeltaPercentReason,
         ]) {
             let (delta, percent) = point.change();
-            (view.delta, view.delta_reason) = number_or_reason(delta);
-            (view.delta_percent, view.delta_percent_reason) = number_or_reason(percent);
+            (self.delta, self.delta_reason) = number_or_reason(delta);
+            (self.delta_percent, self.delta_percent_reason) = number_or_reason(percent);
         }
         if wants(&[
             Field::LikeForLikeDelta,
@@ -389,10 +389,10 @@ impl PointView {
             Field::LikeForLikeCoverage,
         ]) {
             let (delta, percent, coverage) = point.like_for_like();
-            (view.like_for_like_delta, view.like_for_like_delta_reason) = number_or_reason(delta);
-            (view.like_for_like_percent, view.like_for_like_percent_reason) =
+            (self.like_for_like_delta, self.like_for_like_delta_reason) = number_or_reason(delta);
+            (self.like_for_like_percent, self.like_for_like_percent_reason) =
                 number_or_reason(percent);
-            view.like_for_like_coverage = coverage.map(share);
+            self.like_for_like_coverage = coverage.map(share);
         }
         if wants(&[
             Field::YearDelta,
@@ -401,14 +401,13 @@ impl PointView {
             Field::YearDeltaPercentReason,
         ]) {
             let (delta, percent) = point.year_change();
-            (view.year_delta, view.year_delta_reason) = number_or_reason(delta);
-            (view.year_delta_percent, view.year_delta_percent_reason) = number_or_reason(percent);
+            (self.year_delta, self.year_delta_reason) = number_or_reason(delta);
+            (self.year_delta_percent, self.year_delta_percent_reason) = number_or_reason(percent);
         }
         if wants(&[Field::YearToDate, Field::YearToDateReason]) {
-            (view.year_to_date, view.year_to_date_reason) = number_or_reason(point.year_to_date());
+            (self.year_to_date, self.year_to_date_reason) = number_or_reason(point.year_to_date());
         }
-        view.compare_on_request(point, fields, operands);
-        view
+        self.compare_on_request(point, fields, operands);
     }
 
     /// Computes the numbers that are only given on request.
@@ -475,6 +474,8 @@ pub(in crate::app) struct PreparedSeries<'a> {
     operands: Vec<Arc<str>>,
     /// The share of the total, where it is requested and makes sense.
     share: Option<Program>,
+    /// The measure of its stated rates, if there are any.
+    stated: Option<MeasureId>,
 }
 
 impl<'a> PreparedSeries<'a> {
@@ -498,7 +499,9 @@ impl<'a> PreparedSeries<'a> {
             .intersects(&[Field::Share, Field::ShareReason])
             .then(|| Program::of_share(&state.catalogue, &state.view(), measure))
             .flatten();
-        Self { measure, program, fields, operands: wanted.map(names).unwrap_or_default(), share }
+        let operands = wanted.map(names).unwrap_or_default();
+        let stated = state.measures.id(measure);
+        Self { measure, program, fields, operands, share, stated }
     }
 
     /// Whether the query wants one of these fields.
@@ -535,11 +538,29 @@ impl<'a> PreparedSeries<'a> {
         series: &MeasureSeries<'_>,
         period: Period,
     ) -> PointView {
-        let (set, unit) = (self.fields.set, series.unit());
-        let mut view = PointView::new(&series.compute(period), &self.fields, &self.operands);
+        let mut view = PointView::empty(period, self.fields.set);
+        self.fill(state, series, &mut view);
+        view
+    }
+
+    /// The points of periods, each filled in place: a point is large, and copying takes time.
+    fn points(
+        &self,
+        state: &State,
+        series: &MeasureSeries<'_>,
+        periods: &[Period],
+    ) -> Vec<PointView> {
+        let empty = |period: &Period| PointView::empty(*period, self.fields.set);
+        let mut points: Vec<PointView> = periods.iter().map(empty).collect();
+        points.iter_mut().for_each(|point| self.fill(state, series, point));
+        points
+    }
+
+    fn fill(&self, state: &State, series: &MeasureSeries<'_>, view: &mut PointView) {
+        let (set, unit, period) = (self.fields.set, series.unit(), view.period);
+        view.fill(&series.compute(period), &self.fields, &self.operands);
         if set.contains(Field::Stated) && self.program.computed && period.step() == Step::Month {
-            let id = state.measures.id(self.measure);
-            let stated = id.and_then(|id| state.cube.stated(id, unit, period.first()));
+            let stated = self.stated.and_then(|id| state.cube.stated(id, unit, period.first()));
             view.stated = stated.map(|stamped| stamped.written);
         }
         if set.intersects(&[Field::Share, Field::ShareReason]) {
@@ -548,7 +569,6 @@ impl<'a> PreparedSeries<'a> {
         if set.contains(Field::Annotations) {
             view.annotations = notes(state, series.source(), self.measure, unit, period);
         }
-        view
     }
 
     /// The value in percent of the total over all members (`docs/specification.md#fields`).
@@ -669,10 +689,9 @@ pub(in crate::app) fn one(
     if let (Some(from), Some(to)) = (periods.first(), periods.last()) {
         let source = state.source().with_geography(geography);
         let series = prepared.of_unit(source, unit, *from, *to);
-        let point = |period: &Period| prepared.point(state, &series, *period);
         view.unit_name = prepared.unit_name(state, &series);
         view.step = from.step().name();
-        view.points = periods.iter().map(point).collect();
+        view.points = prepared.points(state, &series, periods);
     }
     view
 }
@@ -686,6 +705,9 @@ fn notes(
     unit: UnitPosition,
     period: Period,
 ) -> Vec<String> {
+    if state.annotations.is_empty() {
+        return Vec::new();
+    }
     let mut units = BTreeSet::from([unit]);
     if source.geography != Geography::AsReported {
         units.extend(

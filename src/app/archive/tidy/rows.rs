@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER, TidySeries, csv_rows};
+use super::{BUFFER, TidySeries};
 use crate::app::read::series::PointView;
 use crate::app::state::State;
 use kpi::change::{UnavailableReason, ValueReason};
@@ -68,8 +68,7 @@ impl RowText {
         for point in of.points() {
             self.text.extend_from_slice(&before);
             if point.period.step() == Step::Month {
-                let characters = point.period.first().characters();
-                self.text.extend(characters.into_iter().filter_map(|one| u8::try_from(one).ok()));
+                self.text.extend_from_slice(&point.period.first().ascii());
             } else {
                 self.text.extend_from_slice(point.period.to_string().as_bytes());
             }
@@ -129,7 +128,8 @@ impl PointCells for RowText {
 
 /// Cells as CSV, with quotes where they need any, without the end of the line.
 fn record(cells: &[&str]) -> Vec<u8> {
-    let mut writer = csv_rows(Vec::new());
+    // For a few short cells, not for a file.
+    let mut writer = csv::WriterBuilder::new().buffer_capacity(256).from_writer(Vec::new());
     let written = writer.write_record(cells);
     debug_assert!(written.is_ok(), "{written:?}");
     let mut text = writer.into_inner().unwrap_or_default();
@@ -141,7 +141,7 @@ fn record(cells: &[&str]) -> Vec<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::package;
+    use super::super::{csv_rows, package};
     use super::*;
     use crate::app::read::fields::FieldSet;
 
