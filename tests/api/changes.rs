@@ -170,6 +170,11 @@ fn a_history_says_up_to_which_revision_each_figure_was_current() {
     ];
     assert_eq!(ends(""), all);
     assert_eq!(ends("&limit=1"), all, "on pages of one");
+    assert_eq!(ends("&limit=2"), all, "on pages of two");
+    // The withdrawal is not listed, but ends what it withdrew
+    let numbers = [all[0].clone(), all[1].clone(), all[3].clone()];
+    assert_eq!(ends("&value_min=1"), numbers);
+    assert_eq!(ends("&value_min=1&limit=1"), numbers);
     assert_eq!(ends("&value_min=2&value_max=2"), all[1..2]);
     // As of the second revision nothing had replaced it
     assert_eq!(ends(&format!("&as_of={second}")), [all[0].clone(), (second, Value::Null)]);
