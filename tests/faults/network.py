@@ -1,20 +1,22 @@
 #!/usr/bin/env -S python3 -B
-"""Networks that lose, delay and cut packets, between the service and PostgreSQL and between clients
-and the service.
+"""Networks that lose, delay and cut packets between the service and PostgreSQL, the issuer of
+single sign-on, and clients.
 
 Both instances run on hosts of their own (network namespaces, hosts.py). Each has a line to
-PostgreSQL and one to its clients (line.py; `tc netem` is not needed). Writers post to both
-instances, readers read from both. Every disturbance changes one line; the others stay as they are.
-While the line to the database is cut, reads must continue and posts get 503. After it has healed,
+PostgreSQL, one to its issuer and one to its clients (line.py; `tc netem` is not needed). Writers
+post to both instances, readers read from both. Every disturbance changes one line; the others stay.
+While the line to the database is cut, reads must continue and posts get 503. While the line to the
+issuer is cut, tokens with known keys must be accepted, and others get 503. After a line has healed,
 posts must be accepted and the other instance's changes be shown within the documented times. At the
 end the ledger must agree exactly with what was confirmed (common.py). Prints one line for each
 disturbance; exit code 0, or 1 with the faults. Needs root.
 
-    tests/faults/network.py              four disturbances
+    tests/faults/network.py              five disturbances
     tests/faults/network.py --long       all
 """
 
 import argparse
+import http.client
 import random
 import sys
 import threading
@@ -43,10 +45,12 @@ from common import (
     work_folder,
 )
 from hosts import Host, Line, require_hosts
+from issuer import Issuer
 from registry import Served
 
 SHOWN = 15.0  # seconds after a partition within which an instance shows all changes
 ACCEPTED = 15.0  # seconds after a partition within which an instance accepts posts
+KNOWN = 20.0  # seconds after which a new key of the issuer is known
 LOCK = 40.0  # the same where a session that was cut off may still hold the ledger's lock
 CASES = {}
 
@@ -62,15 +66,35 @@ def case(*, long=False):
 
 
 class Far(Served):
-    """An instance on a host of its own, with a line to the database and a line to its clients."""
+    """An instance on a host of its own, with lines to the database, to its clients and to an
+    issuer of its own."""
 
     def __init__(self, name, cluster, folder, faults):
         host = Host(name, None)
-        self.data, self.clients = Line(f"{name}d", host), Line(f"{name}c", host)
+        self.data, self.clients, self.sign_on = (Line(name + end, host) for end in "dci")
         self.address = self.clients.there
         database = f"postgres://postgres@{self.data.here}:{cluster.port}/ledger"
-        options = ("--rate-limit", "off", "--log", "warn")
+        place = folder / f"issuer-{name}"
+        place.mkdir()
+        self.issuer = Issuer(place, self.sign_on.here)
+        options = ["--rate-limit", "off", "--log", "warn", "--oidc-issuer", self.issuer.address]
+        options += ["--oidc-audience", "egov-kpi", "--oidc-roles", "r=reader"]
+        options += ["--oidc-ca", str(self.issuer.certificate)]
         super().__init__(name, database, folder, faults, *options, wrap=host.wrap())
+
+    def signed_in(self, **claims):
+        """Reads with a token of the issuer; returns the status and how long it took."""
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
+        headers, began = (
+            {"Authorization": f"Bearer {self.issuer.token(**claims)}"},
+            time.monotonic(),
+        )
+        try:
+            connection.request("GET", "/api/v1/me", headers=headers)
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        return status, time.monotonic() - began
 
 
 class Reader:
@@ -309,6 +333,53 @@ def clients_cut(world):
     healed = time.monotonic()
     accepts = world.accepted_after(world.a, healed, ACCEPTED)
     return f"8 s: {other} posts confirmed by b; a again after {accepts:.1f} s"
+
+
+def new_key(world, instance, kid, since):
+    """Returns how long it takes until an instance accepts a token with a new key."""
+    if not until_true(lambda: instance.signed_in(kid=kid)[0] == 200, KNOWN):
+        world.faults.add(f"{instance.name} does not know a new key of its issuer")
+    return time.monotonic() - since
+
+
+@case()
+def issuer_cut(world):
+    """Instance a cannot reach its issuer, which begins to sign with a new key."""
+    first, _ = world.a.signed_in()
+    if first != 200:
+        world.faults.add("a token of the issuer is not accepted", str(first))
+    since = time.monotonic()
+    world.a.sign_on.tell("cut")
+    world.a.issuer.kids.append("cut")
+    # Just after it has fetched keys, a key that is not among them is invalid.
+    if not until_true(lambda: world.a.signed_in(kid="cut")[0] == 503, KNOWN):
+        world.faults.add("a does not report that its issuer cannot be reached")
+    reported = time.monotonic() - since
+    known = [world.a.signed_in() for _ in range(20)]
+    if any(status != 200 or seconds > 1 for status, seconds in known):
+        world.faults.add("tokens with a known key while the issuer cannot be reached", str(known))
+    time.sleep(2)
+    reads, posts = world.reads(world.a, since), len(world.posts(world.a, since))
+    if not posts:
+        world.faults.add("posts at a did not continue while its issuer was cut off")
+    world.a.sign_on.tell("heal")
+    took = new_key(world, world.a, "cut", time.monotonic())
+    return (
+        f"503 for the new key after {reported:.1f} s, {len(known)} tokens with the known key "
+        f"accepted; {posts} posts confirmed by a meanwhile, {reads}; the new key known "
+        f"{took:.1f} s after it"
+    )
+
+
+@case(long=True)
+def issuer_far_away(world):
+    """One packet in ten is lost between instance a and its issuer, and they take 20 to 30 ms."""
+    for command in (("loss", 0.1), ("delay", 0.02, 0.01)):
+        world.a.sign_on.tell(*command)
+    world.a.issuer.kids.append("far")
+    took = new_key(world, world.a, "far", time.monotonic())
+    world.a.sign_on.tell("heal")
+    return f"a new key known after {took:.1f} s"
 
 
 def main():

@@ -1,22 +1,20 @@
 """Attacks on keys, tokens, the count of wrong keys by address, the first key, TLS and texts."""
 
-import base64
 import contextlib
 import datetime
 import http.client
-import http.server
 import json
 import re
 import socket
 import sqlite3
 import ssl
 import subprocess
-import threading
 import time
 import urllib.parse
 from pathlib import Path
 
 from common import HOST, ClusterError, Fault, binary, until
+from issuer import Issuer
 from registry import Caller, attack
 
 UNIT, INDICATOR = "tv.dof", "ioffice.documents.outgoing"
@@ -275,84 +273,6 @@ def before_the_first_key(place):
     )
     place.check(status == 201, "the first key does not work", status)
     return "only reads until the first key"
-
-
-class Issuer:
-    """A single sign-on issuer with a key made by openssl."""
-
-    def __init__(self, folder):
-        self._key, self.down, self.kid = folder / "issuer.pem", False, "one"
-        subprocess.run(
-            ["openssl", "genrsa", "-out", self._key, "2048"], check=True, capture_output=True
-        )
-        said = subprocess.run(
-            ["openssl", "rsa", "-in", self._key, "-noout", "-modulus"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        modulus = bytes.fromhex(said.strip().partition("=")[2])
-        issuer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            """Serves the discovery document and the keys."""
-
-            def do_GET(self):
-                """Responds to any path."""
-                if issuer.down:
-                    self.send_error(503)
-                    return
-                keys = {
-                    "keys": [
-                        {
-                            "kty": "RSA",
-                            "kid": "one",
-                            "use": "sig",
-                            "alg": "RS256",
-                            "n": b64(modulus),
-                            "e": "AQAB",
-                        }
-                    ]
-                }
-                about = {"issuer": issuer.address, "jwks_uri": f"{issuer.address}/keys"}
-                body = json.dumps(about if self.path.startswith("/.well-known") else keys).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_arguments):
-                """Suppresses the log."""
-
-        self._server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
-        self.address = f"http://{HOST}:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def token(self, **claims):
-        """Returns a signed token."""
-        header = {"alg": "RS256", "kid": claims.pop("kid", "one")}
-        all_claims = {
-            "iss": self.address,
-            "aud": "egov-kpi",
-            "sub": "u-1",
-            "roles": ["r"],
-            "exp": int(time.time()) + 300,
-        } | claims
-        message = (
-            f"{b64(json.dumps(header).encode())}.{b64(json.dumps(all_claims).encode())}".encode()
-        )
-        signed = subprocess.run(
-            ["openssl", "dgst", "-sha256", "-sign", self._key],
-            input=message,
-            check=True,
-            capture_output=True,
-        ).stdout
-        return f"{message.decode()}.{b64(signed)}"
-
-
-def b64(data):
-    """Encodes in the base64 variant of tokens."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @attack("tokens")
