@@ -128,7 +128,7 @@ impl AnnotationIndex {
         Self(by_unit)
     }
 
-    /// Whether there are none.
+    /// Whether no unit has an annotation.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
