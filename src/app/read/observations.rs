@@ -24,8 +24,10 @@ use ledger::{
 
 /// Most figures on a page.
 pub const MAX_PAGE: usize = 10_000;
-/// Number of ledger rows that are read at a time while looking for current figures.
+/// Most ledger rows that are read at a time while looking for current figures.
 const STRETCH: u32 = 10_000;
+/// How many times as long as the one before each stretch is, up to that number.
+const LONGER: u32 = 4;
 /// Most stretches that are read for a page. A page may therefore have fewer figures than its limit,
 /// or none, and still a next one.
 const MAX_STRETCHES: usize = 50;
@@ -144,15 +146,14 @@ impl Snapshot {
         let limit = query.limit.clamp(1, MAX_PAGE);
         let mut rows: Vec<ObservationRow> = Vec::new();
         let (mut stretches, mut unread) = (0, None);
+        // Where few figures were revised, the first stretch is the whole page.
+        wanted.limit = u32::try_from(limit + 1).unwrap_or(STRETCH);
         while rows.len() <= limit {
             if stretches == MAX_STRETCHES {
                 unread = wanted.after;
                 break;
             }
             stretches += 1;
-            let is_whole = query.history && query.value_min.is_none() && query.value_max.is_none();
-            wanted.limit =
-                if is_whole { u32::try_from(limit + 1).unwrap_or(STRETCH) } else { STRETCH };
             let stretch = self.store().observations(&wanted)?;
             let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
             wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
@@ -164,6 +165,7 @@ impl Snapshot {
             if !full {
                 break;
             }
+            wanted.limit = wanted.limit.saturating_mul(LONGER).min(STRETCH);
         }
         let more = rows.len() > limit;
         rows.truncate(limit);
