@@ -6,7 +6,7 @@ use crate::app::read::findings::severity_name;
 use crate::app::state::State;
 use kpi::catalogue::Severity;
 use kpi::period::Month;
-use kpi::rules::{AUTOMATIC_RULES, Finding};
+use kpi::rules::{AUTOMATIC_RULES, Finding, automatic_rule_name};
 use kpi::unit::{LocalizedName, UnitPosition};
 
 use super::select::{LATEST, STANDING};
@@ -19,7 +19,7 @@ pub const MAX_ALERTS: usize = 10_000;
 pub struct AlertingRule {
     /// Its code.
     pub code: String,
-    /// Its name; empty for the rules that follow from every catalogue.
+    /// Its name, or for an automatic rule what it finds.
     pub name: LocalizedName,
     /// `warning` or `error`.
     pub severity: &'static str,
@@ -38,7 +38,7 @@ impl AlertingRule {
 pub fn alerting_rules(state: &State) -> Vec<AlertingRule> {
     let automatic = AUTOMATIC_RULES.map(|code| AlertingRule {
         code: code.to_owned(),
-        name: LocalizedName::default(),
+        name: automatic_rule_name(code).unwrap_or_default(),
         severity: severity_name(Severity::Warning),
     });
     let written = state.catalogue.rules.iter().map(|rule| AlertingRule {

@@ -114,6 +114,11 @@ fn findings_are_alerts_of_their_rule() {
     assert_eq!(state(&rules), "firing");
     assert_eq!(alerts_of(&rules, RULE), ["p.a 2021-04 firing"]);
     assert_eq!(alerts_of(&rules, "stated_rate"), Vec::<String>::new());
+    // Each says what it finds, also those that follow from every catalogue.
+    for rule in rules["groups"][0]["rules"].as_array().unwrap() {
+        let texts = ["summary", "summary_vi"].map(|name| rule["annotations"][name].as_str());
+        assert!(!texts.contains(&Some("")) && texts[0] != texts[1], "{rule}");
+    }
     let alerts = ask(&server, "alerts", &[])["alerts"].clone();
     let [alert] = alerts.as_array().unwrap().as_slice() else { panic!("{alerts}") };
     assert_eq!(
