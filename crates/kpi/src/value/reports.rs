@@ -1,7 +1,9 @@
 //! Figures that units have to report, counted at each of them
 //! (docs/specification.md#completeness-as-a-kpi).
 
-use super::{Availability, Contribution, OwnState, ValueSource};
+use super::ValueSource;
+use super::contributions::{Availability, Contribution};
+use super::own::OwnState;
 use crate::bit_set::BitSet;
 use crate::formula::ReportFigures;
 use crate::number::float;
