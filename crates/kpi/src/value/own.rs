@@ -136,7 +136,12 @@ impl ValueSource<'_> {
     }
 
     /// Whether figures apply to no leaf below a unit.
-    pub(super) fn applies_nowhere(&self, own: &OwnValuePlan, unit: UnitPosition, month: Month) -> bool {
+    pub(super) fn applies_nowhere(
+        &self,
+        own: &OwnValuePlan,
+        unit: UnitPosition,
+        month: Month,
+    ) -> bool {
         let left_out = self.not_applicable_leaves(own, unit, month);
         !left_out.is_empty() && self.leaves(unit, month).is_subset(&left_out)
     }
