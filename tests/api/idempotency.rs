@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Dice, Reply, Served, Server, figure, has, run};
+use crate::harness::{Api, Dice, Reply, Served, Server, eventually, figure, has, run};
 use crate::instances::Other;
 
 const OUTGOING: &str = "ioffice.documents.outgoing";
@@ -458,11 +460,13 @@ fn resending_everything_after_kill_9_records_nothing_twice() {
     let key = |unit: &str, value: usize| format!("{unit} {value}");
     for round in 0..3 {
         let mut served = Served::start(&server.address());
+        let confirmed = [const { AtomicUsize::new(0) }; 3];
         sent = std::thread::scope(|scope| {
             let clients: Vec<_> = units
                 .into_iter()
                 .zip(sent)
-                .map(|(unit, mut sent)| {
+                .zip(&confirmed)
+                .map(|((unit, mut sent), confirmed)| {
                     let api = served.api.clone();
                     scope.spawn(move || {
                         // Repeats all earlier submissions in order: those with a response get the
@@ -486,7 +490,10 @@ fn resending_everything_after_kill_9_records_nothing_twice() {
                         loop {
                             let value = sent.len();
                             match try_post(&api, &key(unit, value), &one(unit, "2021-10", value)) {
-                                Ok(reply) => sent.push(Some(reply.text())),
+                                Ok(reply) => {
+                                    sent.push(Some(reply.text()));
+                                    confirmed.fetch_add(1, Ordering::Relaxed);
+                                }
                                 Err(_gone) => {
                                     sent.push(None);
                                     return sent;
@@ -496,7 +503,12 @@ fn resending_everything_after_kill_9_records_nothing_twice() {
                     })
                 })
                 .collect();
-            std::thread::sleep(std::time::Duration::from_millis(250 + 130 * round));
+            let enough = |count: &AtomicUsize| count.load(Ordering::Relaxed) >= 3;
+            eventually("three new responses for each client", Duration::from_secs(60), || {
+                confirmed.iter().all(enough)
+            });
+            // So that the kills hit different moments of a request.
+            std::thread::sleep(Duration::from_millis(13 * round));
             served.child.kill().unwrap();
             clients.into_iter().map(|client| client.join().unwrap()).collect()
         });
@@ -504,7 +516,7 @@ fn resending_everything_after_kill_9_records_nothing_twice() {
     }
     let served = Served::start(&server.address());
     for (unit, sent) in units.into_iter().zip(&sent) {
-        assert!(sent.len() > 6, "too few requests: {}", sent.len());
+        assert!(sent.len() >= 12, "too few requests: {}", sent.len());
         let mut newest = 0;
         for value in 0..sent.len() {
             let receipt =
