@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use kpi::number::{Decimal64, Rounded, write_double};
-use kpi::period::{Period, Step};
+use kpi::period::Period;
 
 /// A part of a JSON text. It is reused for each point of a response, so that no memory is allocated
 /// for a single point.
@@ -134,12 +134,9 @@ impl JsonBuffer {
 
     /// Writes a period, in quotes.
     pub fn period(&mut self, period: Period) {
-        if period.step() == Step::Month {
-            let [a, b, c, d, dash, e, f] = period.first().ascii();
-            self.bytes.extend_from_slice(&[b'"', a, b, c, d, dash, e, f, b'"']);
-        } else {
-            self.quoted(&period);
-        }
+        self.bytes.push(b'"');
+        period.write_to(&mut self.bytes);
+        self.bytes.push(b'"');
     }
 
     /// Writes a text that is displayed without characters that need escapes, in quotes.

@@ -38,8 +38,7 @@ impl ResponseLanguage {
             Some("en") => Self::En,
             _ => {
                 let texts = headers.get_all(ACCEPT_LANGUAGE).filter_map(|text| text.to_str().ok());
-                let texts: Vec<&str> = texts.collect();
-                if texts.is_empty() { Self::default() } else { Self::preferred(&texts.join(",")) }
+                Self::preferred(&texts.collect::<Vec<_>>().join(","))
             }
         }
     }

@@ -24,9 +24,6 @@ impl ResponseFormat {
     /// The format of a table that an `Accept` header prefers; JSON when it names none.
     #[must_use]
     pub fn of_accept(accept: &str) -> Self {
-        if accept.is_empty() {
-            return Self::Json;
-        }
         let place = |media: &str| accept.find(media).unwrap_or(usize::MAX);
         let json = place("application/json").min(place("*/*"));
         match (place("text/csv"), place(WORKBOOK)) {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod completeness;
+mod current_figures;
 pub mod fields;
 pub mod findings;
 pub mod ledger;

@@ -400,19 +400,20 @@ impl State {
     /// The newest month in which one of the units in this range has a figure.
     #[must_use]
     pub fn newest(&self, units: UnitRange) -> Option<Month> {
-        let span = |(id, _)| Some((self.cube.span_of(id)?.1, id));
-        let mut columns: Vec<(Month, MeasureId)> = self.measures.iter().filter_map(span).collect();
-        columns.sort_unstable();
-        let mut newest = None;
-        // No unit has a figure after the last month of its measure.
-        for (last, id) in columns.into_iter().rev() {
-            if newest >= Some(last) {
-                break;
-            }
-            newest =
-                newest.max(units.iter().filter_map(|unit| self.cube.row(id, unit).last()).max());
-        }
-        newest
+        self.last_months(units).max()
+    }
+
+    /// Whether one of the units in this range has a figure.
+    #[must_use]
+    pub fn has_figures(&self, units: UnitRange) -> bool {
+        self.last_months(units).next().is_some()
+    }
+
+    /// The last month with a figure of each measure at each of these units that has any.
+    fn last_months(&self, units: UnitRange) -> impl Iterator<Item = Month> + '_ {
+        let rows =
+            self.measures.iter().flat_map(move |(id, _)| units.iter().map(move |unit| (id, unit)));
+        rows.filter_map(|(id, unit)| self.cube.row(id, unit).last())
     }
 
     /// The newest month that at least half as many units of this range have reported as the month,

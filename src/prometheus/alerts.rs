@@ -6,7 +6,7 @@ use crate::app::read::findings::severity_name;
 use crate::app::state::State;
 use kpi::catalogue::Severity;
 use kpi::period::Month;
-use kpi::rules::{AUTOMATIC_RULES, Finding, automatic_rule_name};
+use kpi::rules::{AUTOMATIC_RULES, Finding};
 use kpi::unit::{LocalizedName, UnitPosition};
 
 use super::select::{LATEST, STANDING};
@@ -36,9 +36,9 @@ impl AlertingRule {
 /// All rules: those that follow from every catalogue, then the written ones in their order.
 #[must_use]
 pub fn alerting_rules(state: &State) -> Vec<AlertingRule> {
-    let automatic = AUTOMATIC_RULES.map(|code| AlertingRule {
-        code: code.to_owned(),
-        name: automatic_rule_name(code).unwrap_or_default(),
+    let automatic = AUTOMATIC_RULES.map(|rule| AlertingRule {
+        code: rule.code.to_owned(),
+        name: LocalizedName { vi: rule.finds_vi.to_owned(), en: rule.finds_en.to_owned() },
         severity: severity_name(Severity::Warning),
     });
     let written = state.catalogue.rules.iter().map(|rule| AlertingRule {

@@ -128,7 +128,7 @@ pub fn roots(asked: &PageRequest, code: &str) -> Markup {
     let position = state.units.position(code);
     let above = position.and_then(|unit| state.units.ancestors(unit).last());
     let here = above.or(position);
-    let has_figures = |root: &UnitPosition| state.newest(state.units.subtree(*root)).is_some();
+    let has_figures = |root: &UnitPosition| state.has_figures(state.units.subtree(*root));
     let roots: Vec<UnitPosition> = state
         .units
         .roots()

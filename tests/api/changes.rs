@@ -201,6 +201,96 @@ fn a_history_says_up_to_which_revision_each_figure_was_current() {
     has(&receipt["counts"], &json!({ "revised": 0, "unchanged": 2 }));
 }
 
+/// With a unit the current figures are found in memory; without one the ledger is searched.
+#[test]
+fn the_figures_of_a_unit_are_those_of_the_whole_list() {
+    let server = server();
+    let month = |n: usize| ["2021-01", "2021-02", "2021-03"][n % 3];
+    let mut states = Vec::new();
+    for round in 0..4 {
+        for (n, unit) in ["u", "a", "b"].into_iter().enumerate() {
+            let value = |k: usize| match (round + n + k) % 5 {
+                0 if round > 0 => Value::Null,
+                1 if unit == "b" => json!("n/a"),
+                _ => json!(round * 10 + n + k),
+            };
+            post(&server, OUTGOING, &[(unit, month(n), value(0)), (unit, month(n + 1), value(1))]);
+            post(&server, MINUTES, &[(unit, month(round), json!(format!("{round}.5{n}")))]);
+            let rate = if round == 3 { Value::Null } else { json!(format!("7{round}.9{n}0")) };
+            post(&server, RATE, &[(unit, "2021-01", rate)]);
+        }
+        states.push(server.revision());
+    }
+    let all = |as_of: &str| server.observations(&format!("full=true{as_of}"));
+    let asked = states.iter().map(|revision| format!("&as_of={revision}"));
+    for as_of in asked.chain([String::new()]) {
+        for unit in ["u", "a", "b"] {
+            let expected = |keep: &dyn Fn(&Value) -> bool| -> Vec<Value> {
+                let found = all(&as_of).into_iter().filter(|figure| figure["unit"] == unit);
+                found.filter(|figure| keep(figure)).collect()
+            };
+            let found =
+                |more: &str| server.observations(&format!("full=true&unit={unit}{more}{as_of}"));
+            assert!(!found("").is_empty(), "{unit}{as_of}");
+            assert_eq!(found(""), expected(&|_| true), "{unit}{as_of}");
+            assert_eq!(found("&limit=1"), expected(&|_| true), "{unit}{as_of} on pages of one");
+            assert_eq!(
+                found("&from=2021-02&to=2021-03"),
+                expected(&|figure| figure["period"] != "2021-01")
+            );
+            assert_eq!(
+                found(&format!("&indicator={RATE}")),
+                expected(&|figure| figure["indicator"] == RATE)
+            );
+            assert_eq!(
+                found("&value_min=2&value_max=30"),
+                expected(&|figure| figure["value"]
+                    .as_f64()
+                    .is_some_and(|n| (2.0..=30.0).contains(&n)))
+            );
+        }
+        let below: Vec<Value> =
+            all(&as_of).into_iter().filter(|figure| figure["unit"] != "u").collect();
+        let found = server.observations(&format!("full=true&unit_and_below=a&limit=2{as_of}"));
+        assert_eq!(found, below, "{as_of}");
+    }
+}
+
+#[test]
+fn ends_of_validity_are_given_for_many_units_and_stated_rates() {
+    let server = Server::start();
+    let codes: Vec<String> = (0..201).map(|n| format!("m{n:03}")).collect();
+    let units: Vec<Value> = codes.iter().map(|code| json!({ "code": code })).collect();
+    server.put_units(&json!(units));
+    let of_all = |value: i64| -> Vec<(&str, &str, Value)> {
+        codes.iter().map(|code| (code.as_str(), "2021-01", json!(value))).collect()
+    };
+    post(&server, OUTGOING, &of_all(1));
+    post(&server, RATE, &[("m000", "2021-01", json!("78.950"))]);
+    let second = post(&server, OUTGOING, &[("m007", "2021-01", json!(2))]);
+    let third =
+        post(&server, OUTGOING, &[("m007", "2021-01", json!(3)), ("m200", "2021-01", json!(4))]);
+    let withdrawn = post(&server, RATE, &[("m000", "2021-01", Value::Null)]);
+    let ended = |parameters: &str| -> Vec<(String, Value)> {
+        let found = server.observations(&format!("history=true{parameters}"));
+        let ended = found.iter().filter(|figure| !figure["valid_to_revision"].is_null());
+        ended
+            .map(|figure| {
+                let of = format!("{} {}", figure["unit"].as_str().unwrap(), figure["value"]);
+                (of, figure["valid_to_revision"].clone())
+            })
+            .collect()
+    };
+    let expected =
+        [("m007 1", second), ("m200 1", third), ("m000 78.950", withdrawn), ("m007 2", third)]
+            .map(|(of, end)| (of.to_owned(), json!(end - 1)));
+    for parameters in ["", "&limit=1", "&limit=100", "&limit=1000"] {
+        assert_eq!(ended(parameters), expected, "{parameters}");
+    }
+    assert_eq!(ended("&unit=m007"), [expected[0].clone(), expected[3].clone()]);
+    assert_eq!(ended(&format!("&as_of={second}")), [expected[0].clone()]);
+}
+
 #[test]
 fn figures_are_chosen_by_their_value() {
     let server = server();

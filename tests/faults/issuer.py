@@ -63,11 +63,11 @@ class Issuer:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def _secure(self, server, address):
-        name = ["-subj", "/CN=issuer", "-addext", f"subjectAltName=IP:{address}"]
+        options = ["-key", self._key, "-days", "2", "-out", self.certificate, "-subj", "/CN=issuer"]
         # The service refuses a server whose certificate is that of an authority.
-        name += ["-addext", "basicConstraints=critical,CA:FALSE"]
-        made = ["-key", self._key, "-days", "2", "-out", self.certificate]
-        openssl("req", "-x509", "-new", *made, *name)
+        for extension in (f"subjectAltName=IP:{address}", "basicConstraints=critical,CA:FALSE"):
+            options += ["-addext", extension]
+        openssl("req", "-x509", "-new", *options)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self._key)
         # Each connection makes its handshake in its own thread.

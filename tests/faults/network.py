@@ -50,8 +50,8 @@ from registry import Served
 
 SHOWN = 15.0  # seconds after a partition within which an instance shows all changes
 ACCEPTED = 15.0  # seconds after a partition within which an instance accepts posts
-KNOWN = 20.0  # seconds after which a new key of the issuer is known
 LOCK = 40.0  # the same where a session that was cut off may still hold the ledger's lock
+FETCHED = 20.0  # seconds until keys of the issuer have been fetched again, or cannot be
 CASES = {}
 
 
@@ -337,7 +337,7 @@ def clients_cut(world):
 
 def new_key(world, instance, kid, since):
     """Returns how long it takes until an instance accepts a token with a new key."""
-    if not until_true(lambda: instance.signed_in(kid=kid)[0] == 200, KNOWN):
+    if not until_true(lambda: instance.signed_in(kid=kid)[0] == 200, FETCHED):
         world.faults.add(f"{instance.name} does not know a new key of its issuer")
     return time.monotonic() - since
 
@@ -352,7 +352,7 @@ def issuer_cut(world):
     world.a.sign_on.tell("cut")
     world.a.issuer.kids.append("cut")
     # Just after it has fetched keys, a key that is not among them is invalid.
-    if not until_true(lambda: world.a.signed_in(kid="cut")[0] == 503, KNOWN):
+    if not until_true(lambda: world.a.signed_in(kid="cut")[0] == 503, FETCHED):
         world.faults.add("a does not report that its issuer cannot be reached")
     reported = time.monotonic() - since
     known = [world.a.signed_in() for _ in range(20)]

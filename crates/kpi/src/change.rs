@@ -196,12 +196,6 @@ impl<'s> PointComputation<'s, '_> {
         self.year_before.get_or_init(|| self.series.aggregate(self.period.year_before().into()))
     }
 
-    /// The period.
-    #[must_use]
-    pub fn period(&self) -> Period {
-        self.period
-    }
-
     /// The value.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
@@ -334,8 +328,6 @@ pub struct MeasureSeries<'a> {
     may_not_apply: OnceCell<bool>,
     /// Whether the program contains `prev()`.
     reads_prior: bool,
-    /// Whether the definition of an operand ever changed.
-    has_breaks: bool,
 }
 
 impl<'a> MeasureSeries<'a> {
@@ -358,7 +350,6 @@ impl<'a> MeasureSeries<'a> {
             left_out: source.units.get(unit).is_some_and(|unit| source.geography.excludes(unit)),
             may_not_apply: OnceCell::new(),
             reads_prior: program.reads_prior(),
-            has_breaks: program.has_breaks(),
         }
     }
 
@@ -504,20 +495,6 @@ impl<'a> MeasureSeries<'a> {
     }
 
     fn aggregate(&self, span: MonthSpan) -> SpanAggregate<'_> {
-        if span.is_month()
-            && !self.left_out
-            && let Some(months @ [Some(state)]) = self.known_months(span)
-        {
-            return SpanAggregate {
-                span,
-                months: Cow::Borrowed(months),
-                values: Some(Cow::Borrowed(&state.values)),
-                value: self.program.apply(&state.values),
-                coverage: Some(state.coverage),
-                taken: Some(0),
-                origin: Some(state.origin),
-            };
-        }
         self.aggregate_months(span, self.months(span))
     }
 
@@ -550,6 +527,18 @@ impl<'a> MeasureSeries<'a> {
         span: MonthSpan,
         months: Cow<'s, [Option<MonthState>]>,
     ) -> SpanAggregate<'s> {
+        // A single month that is prepared, as most are.
+        if let (true, Cow::Borrowed([Some(state)])) = (span.is_month(), &months) {
+            return SpanAggregate {
+                span,
+                months,
+                values: Some(Cow::Borrowed(&state.values)),
+                value: self.program.apply(&state.values),
+                coverage: Some(state.coverage),
+                taken: Some(0),
+                origin: Some(state.origin),
+            };
+        }
         let taken = months.iter().rposition(Option::is_some);
         // Operands of prepared months are not copied.
         let last = match &months {
@@ -662,8 +651,7 @@ impl<'a> MeasureSeries<'a> {
             return Some(UnavailableReason::Missing);
         }
         let existed = then.span.months().any(|month| self.source.is_represented(self.unit, month));
-        let is_broken = || self.program.is_broken(&then.window(), &now.window());
-        if !existed || (self.has_breaks && is_broken()) {
+        if !existed || self.program.is_broken(&then.window(), &now.window()) {
             return Some(UnavailableReason::DefinitionChanged);
         }
         then.value.is_none().then_some(UnavailableReason::NoPrior)
@@ -676,10 +664,14 @@ impl<'a> MeasureSeries<'a> {
     ) -> (ChangeResult, ChangeResult) {
         let delta = match (self.find_obstacle(now, then), then) {
             (Some(reason), _) => Err(reason),
-            (None, Some(then)) if self.are_comparable(now, then) => match (now.value, then.value) {
-                (Some(now), Some(then)) if self.program.computed => Ok(now - then),
-                _ => self.difference(now.values.as_deref(), then.values.as_deref()),
-            },
+            (None, Some(then)) if self.are_comparable(now, then) => {
+                if self.program.computed {
+                    let values = now.value.zip(then.value).ok_or(UnavailableReason::Missing);
+                    values.map(|(now, then)| now - then)
+                } else {
+                    self.difference(now.values.as_deref(), then.values.as_deref())
+                }
+            }
             _ => Err(UnavailableReason::CoverageChanged),
         };
         let percent = if self.program.percent {

@@ -37,7 +37,7 @@ use self::block::{
 use self::column::FigureColumn;
 use super::measure::Measure;
 use super::number::{Decimal64, Statement};
-use super::period::Month;
+use super::period::{FIRST_MONTH, LAST_MONTH, Month};
 use super::unit::UnitPosition;
 
 pub use overlay::{CubeView, Overlay};
@@ -480,6 +480,41 @@ impl Cube {
                 },
                 stamped.revision,
             )
+        })
+    }
+
+    /// The figures of a unit for an indicator's measure, in order of months, each with the revision
+    /// that recorded it.
+    pub fn figures_at(
+        &self,
+        measure: MeasureId,
+        unit: UnitPosition,
+    ) -> impl Iterator<Item = (CubeEntry, RevisionStamp)> + '_ {
+        let decimals = self.columns.get(measure.index()).map_or(0, |column| column.decimals);
+        let cells = self.block(measure, unit).map(|block| {
+            let row = row_of(unit) * block.months..(row_of(unit) + 1) * block.months;
+            let values = block.values.get(row.clone()).unwrap_or_default();
+            let stamps = block.stamps.get(row).unwrap_or_default();
+            (block.first..).zip(values.iter().zip(stamps))
+        });
+        cells.into_iter().flatten().filter_map(move |(month, (value, stamp))| {
+            let written = Some(statement_in(*value, decimals)?);
+            let month = Month::from_number(month)?;
+            Some((CubeEntry { measure, unit, month, written }, RevisionStamp(*stamp)))
+        })
+    }
+
+    /// The figures stated for kpis at a unit, in order of months, each with the revision that
+    /// recorded it.
+    pub fn all_stated_at(
+        &self,
+        unit: UnitPosition,
+    ) -> impl Iterator<Item = (CubeEntry, RevisionStamp)> + '_ {
+        let span = (unit, FIRST_MONTH, MeasureId::FIRST)..=(unit, LAST_MONTH, MeasureId::END);
+        self.stated.range(span).map(|((unit, month, measure), stamped)| {
+            let written = Some(stamped.written.into());
+            let entry = CubeEntry { measure: *measure, unit: *unit, month: *month, written };
+            (entry, stamped.revision)
         })
     }
 

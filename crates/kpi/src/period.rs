@@ -100,7 +100,8 @@ impl Month {
 }
 
 impl Month {
-    /// The characters of the text: `2021-10`.
+    /// The characters of the text: `2021-10`. They are made digit by digit, because `{:04}` takes most
+    /// of the time of short responses.
     #[must_use]
     pub fn ascii(self) -> [u8; 7] {
         let (year, month) = (self.year(), i32::try_from(self.month()).unwrap_or(0));
@@ -111,7 +112,6 @@ impl Month {
 
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit, because `{:04}` takes most of the time of short responses.
         f.write_str(str::from_utf8(&self.ascii()).map_err(|_e| fmt::Error)?)
     }
 }
@@ -257,6 +257,15 @@ impl Period {
         }
         let into = month.since(month.january());
         Self { step, first: month.january().plus(into - into % step.stride()) }
+    }
+
+    /// Appends its text, as it is displayed.
+    pub fn write_to(self, text: &mut Vec<u8>) {
+        if self.step == Step::Month {
+            text.extend_from_slice(&self.first.ascii());
+        } else {
+            text.extend_from_slice(self.to_string().as_bytes());
+        }
     }
 
     /// A span of months. `None` if it ends before it begins.

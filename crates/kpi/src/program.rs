@@ -308,20 +308,12 @@ impl Operand {
         }
     }
 
-    fn has_breaks(&self) -> bool {
-        match self {
-            Self::Figure(figure) => !figure.breaks.is_empty(),
-            Self::Reports(_) => false,
-            Self::Coalesce(x, y) => x.has_breaks() || y.has_breaks(),
-            Self::LeafSum(x) => x.has_breaks(),
-        }
-    }
-
     /// Whether the operand has a break between the months that its figures come from in two
     /// periods. With `spread` every month of a period counts, not only the one taken, because the
     /// operand is beside a flow (docs/specification.md#changes).
     fn is_broken(&self, then: &SourceMonths, now: &SourceMonths, spread: bool) -> bool {
         match self {
+            Self::Figure(figure) if figure.breaks.is_empty() => false,
             Self::Figure(figure) => {
                 let months = figure.months(then, spread).zip(figure.months(now, spread));
                 months.is_some_and(|((after, _), (_, until))| {
@@ -577,13 +569,6 @@ impl Program {
     #[must_use]
     pub fn reads_prior(&self) -> bool {
         self.operands.iter().any(Operand::reads_prior)
-    }
-
-    /// Whether the definition of an operand ever changed. If not, no operand has a break between
-    /// any two periods.
-    #[must_use]
-    pub fn has_breaks(&self) -> bool {
-        self.operands.iter().any(Operand::has_breaks)
     }
 
     /// Whether an operand has a break between two periods.

@@ -206,9 +206,13 @@ impl RollUpQuestion<'_> {
         if let Some(kept) = slot.and_then(OnceLock::get) {
             return Arc::clone(kept);
         }
-        let has_no_figure = column.is_some_and(|column| column.place_of_year(year).is_none());
-        let months =
-            if has_no_figure { self.without_figures(unit, year) } else { self.compute(unit, year) };
+        let is_inside =
+            |(first, last): (Month, Month)| (first.year()..=last.year()).contains(&year);
+        let months = if self.cube.span_of(self.measure).is_some_and(is_inside) {
+            self.compute(unit, year)
+        } else {
+            self.without_figures(unit, year)
+        };
         let covers = months.iter().filter_map(|month| month.cover.as_ref()).map(|set| set.bytes());
         let bytes = size_of::<YearRollUp>() + 2 * size_of::<usize>() + covers.sum::<usize>();
         match (slot, TakenBytes::take(&self.kept.bytes, bytes)) {

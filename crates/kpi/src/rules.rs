@@ -10,5 +10,5 @@
 mod book;
 mod finding;
 
-pub use book::{AUTOMATIC_RULES, CheckAt, RuleBook, automatic_rule_name};
+pub use book::{AUTOMATIC_RULES, AutomaticRule, CheckAt, RuleBook};
 pub use finding::{CurrentFindings, Finding};

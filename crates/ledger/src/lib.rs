@@ -762,6 +762,17 @@ impl Store {
         ask!(self, observations, query)
     }
 
+    /// The figures with these keys, in their order. Keys that the ledger lacks are left out.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn observations_at(
+        &self,
+        keys: &[ObservationKey],
+    ) -> Result<Vec<ObservationRow>, StoreError> {
+        ask!(self, observations_at, keys)
+    }
+
     /// Writes a complete copy of the ledger to a new file, while reads and writes continue.
     ///
     /// # Errors

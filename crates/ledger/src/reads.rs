@@ -961,6 +961,30 @@ pub fn observations(db: &mut Db, query: &ObservationQuery) -> QueryResult<Vec<Ob
     Ok(found)
 }
 
+/// The figures with these keys, in the order of keys.
+pub fn observations_at(db: &mut Db, keys: &[ObservationKey]) -> QueryResult<Vec<ObservationRow>> {
+    let wanted: HashSet<ObservationKey> = keys.iter().copied().collect();
+    let mut found: Vec<ObservationRow> = Vec::with_capacity(keys.len());
+    // The primary key begins with these two, so that no other revision is read.
+    let mut places: Vec<(RevisionNumber, StoredUnit)> =
+        keys.iter().map(|key| (key.revision, key.unit)).collect();
+    places.sort_unstable();
+    places.dedup();
+    for part in places.chunks(SHORT_LIST) {
+        let revisions: Vec<RevisionNumber> = part.iter().map(|(revision, _)| *revision).collect();
+        let units: Vec<StoredUnit> = part.iter().map(|(_, unit)| *unit).collect();
+        let rows: Vec<ObservationRow> = observations::table
+            .filter(observations::revision.eq_any(revisions))
+            .filter(observations::unit.eq_any(units))
+            .select(ObservationRow::as_select())
+            .load(db)?;
+        found.extend(rows.into_iter().filter(|row| wanted.contains(&row.key())));
+    }
+    found.sort_unstable_by_key(ObservationRow::key);
+    found.dedup_by_key(|row| row.key());
+    Ok(found)
+}
+
 /// One page of a query, filtered by the database except for the long lists.
 fn narrowed_page(
     db: &mut Db,

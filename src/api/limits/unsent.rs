@@ -100,7 +100,7 @@ impl ResponsePieces {
         if !self.current.is_empty() {
             let mut last = std::mem::take(&mut self.current);
             // Copying takes time, so that only a short text is moved to memory of its own.
-            if last.len() < PIECE / 4 {
+            if last.len() <= UNCOUNTED {
                 last.shrink_to_fit();
             }
             taken += last.capacity();

@@ -151,7 +151,7 @@ impl Snapshot {
 /// Checks that a rule exists: one that follows from every catalogue, or one that this one declares.
 fn check_rule(code: &str, catalogue: &Catalogue) -> Result<(), Error> {
     let declared = catalogue.rules.iter().map(|rule| rule.code.as_str());
-    let codes: Vec<&str> = AUTOMATIC_RULES.into_iter().chain(declared).collect();
+    let codes: Vec<&str> = AUTOMATIC_RULES.iter().map(|rule| rule.code).chain(declared).collect();
     if codes.contains(&code) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Recorded figures, read from the ledger in the order in which they were recorded
 //! (`docs/specification.md#recorded-figures`).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -24,13 +24,15 @@ use ledger::{
 
 /// Most figures on a page.
 pub const MAX_PAGE: usize = 10_000;
-/// Most ledger rows that are read at a time while looking for current figures.
+/// Ledger rows that are read at a time while looking for current figures.
 const STRETCH: u32 = 10_000;
-/// How many times as long as the one before each stretch is, up to that number.
-const LONGER: u32 = 4;
 /// Most stretches that are read for a page. A page may therefore have fewer figures than its limit,
 /// or none, and still a next one.
 const MAX_STRETCHES: usize = 50;
+/// Most stretches that are read for the ends of validity of a page, of at most this many units. Ends
+/// that lie further away, or of more units, are looked up one by one.
+const STRETCHES_OF_ENDS: usize = 5;
+const MAX_UNITS_TOGETHER: usize = 200;
 
 /// A recorded value: a number, or the text `n/a`.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -108,12 +110,12 @@ pub struct FigureQuery {
 }
 
 impl FigureQuery {
-    /// Whether a row is in the range of values, if there is one.
-    fn has_value(&self, row: &ObservationRow) -> bool {
+    /// Whether a figure is in the range of values, if there is one.
+    pub(super) fn has_value(&self, written: Option<Statement>) -> bool {
         if self.value_min.is_none() && self.value_max.is_none() {
             return true;
         }
-        let Some(Statement::Number(number)) = statement(row) else { return false };
+        let Some(Statement::Number(number)) = written else { return false };
         let value = scaled(number.mantissa, number.scale);
         self.value_min.is_none_or(|least| least <= value)
             && self.value_max.is_none_or(|most| value <= most)
@@ -144,9 +146,30 @@ impl Snapshot {
         };
         wanted.up_to_revision = Some(wanted.up_to_revision.unwrap_or(revision).min(revision));
         let limit = query.limit.clamp(1, MAX_PAGE);
+        let (mut rows, unread) = match self.current_figures(query, &wanted, limit)? {
+            Some(rows) => (rows, None),
+            None => self.search_ledger(query, wanted, limit, revision)?,
+        };
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(ObservationRow::key).or(unread);
+        let observations = self.views(&rows, query.with_validity.then_some(revision))?;
+        self.confirm()?;
+        Ok(FigurePage { revision, observations, next })
+    }
+
+    /// The first rows of the ledger that a query lists; more than its limit if there are more. Also
+    /// the key up to which the ledger was read, if it was not read to the end of the page.
+    fn search_ledger(
+        &self,
+        query: &FigureQuery,
+        mut wanted: ObservationQuery,
+        limit: usize,
+        revision: RevisionNumber,
+    ) -> Result<(Vec<ObservationRow>, Option<ObservationKey>), Error> {
         let mut rows: Vec<ObservationRow> = Vec::new();
         let (mut stretches, mut unread) = (0, None);
-        // Where few figures were revised, the first stretch is the whole page.
+        // Where few figures were revised, the first rows are the whole page.
         wanted.limit = u32::try_from(limit + 1).unwrap_or(STRETCH);
         while rows.len() <= limit {
             if stretches == MAX_STRETCHES {
@@ -157,7 +180,7 @@ impl Snapshot {
             let stretch = self.store().observations(&wanted)?;
             let full = u32::try_from(stretch.len()).is_ok_and(|read| read >= wanted.limit);
             wanted.after = stretch.last().map(ObservationRow::key).or(wanted.after);
-            for row in stretch.into_iter().filter(|row| query.has_value(row)) {
+            for row in stretch.into_iter().filter(|row| query.has_value(statement(row))) {
                 if query.history || self.is_listed(&row, query, revision)? {
                     rows.push(row);
                 }
@@ -165,14 +188,9 @@ impl Snapshot {
             if !full {
                 break;
             }
-            wanted.limit = wanted.limit.saturating_mul(LONGER).min(STRETCH);
+            wanted.limit = STRETCH;
         }
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(ObservationRow::key).or(unread);
-        let observations = self.views(&rows, query.with_validity.then_some(revision))?;
-        self.confirm()?;
-        Ok(FigurePage { revision, observations, next })
+        Ok((rows, unread))
     }
 
     fn rows_wanted(&self, state: &State, query: &FigureQuery) -> Result<ObservationQuery, Error> {
@@ -309,48 +327,68 @@ impl Snapshot {
     }
 
     /// For each of these ledger rows, which are in order, the last revision at which it was the
-    /// newest of its figure. Rows that still were at `revision` are left out. The later rows of all
-    /// these figures are read once, until the last of them is known.
+    /// newest of its figure. Rows that still were at `revision` are left out.
     fn ends_of_validity(
         &self,
         rows: &[ObservationRow],
         revision: RevisionNumber,
     ) -> Result<HashMap<ObservationKey, RevisionNumber>, Error> {
-        let figure = |row: &ObservationRow| (row.unit, row.measure, row.month);
         let stood = |row: &ObservationRow| {
             matches!(row_status(self.state(), row, revision), Some(RowStatus::Stood))
         };
-        let mut replaced: HashSet<ObservationKey> =
-            rows.iter().filter(|row| !stood(row)).map(ObservationRow::key).collect();
-        let listed: HashSet<ObservationKey> = rows.iter().map(ObservationRow::key).collect();
-        let units: BTreeSet<StoredUnit> = rows.iter().map(|row| row.unit).collect();
-        let measures: BTreeSet<StoredMeasure> = rows.iter().map(|row| row.measure).collect();
+        let mut open: Vec<ObservationRow> =
+            rows.iter().filter(|row| !stood(row)).copied().collect();
+        let mut ends = self.ends_near(&open, revision)?;
+        open.retain(|row| !ends.contains_key(&row.key()));
+        for row in open {
+            let end = self.replaced_by(&row, revision)?.map(RevisionNumber::previous);
+            ends.extend(end.map(|end| (row.key(), end)));
+        }
+        Ok(ends)
+    }
+
+    /// The ends of validity of ledger rows that lie in the next stretches of the ledger: the later
+    /// rows of all these figures are read together.
+    fn ends_near(
+        &self,
+        open: &[ObservationRow],
+        revision: RevisionNumber,
+    ) -> Result<HashMap<ObservationKey, RevisionNumber>, Error> {
+        let figure = |row: &ObservationRow| (row.unit, row.measure, row.month);
+        let units: HashSet<StoredUnit> = open.iter().map(|row| row.unit).collect();
+        let measures: HashSet<StoredMeasure> = open.iter().map(|row| row.measure).collect();
+        let mut ends = HashMap::new();
+        let Some(first) = open.first().filter(|_| units.len() <= MAX_UNITS_TOGETHER) else {
+            return Ok(ends);
+        };
         let mut later = ObservationQuery {
             units: Some(units.into_iter().collect()),
             measures: Some(measures.into_iter().collect()),
-            from_month: rows.iter().map(|row| row.month).min(),
-            to_month: rows.iter().map(|row| row.month).max(),
+            from_month: open.iter().map(|row| row.month).min(),
+            to_month: open.iter().map(|row| row.month).max(),
             up_to_revision: Some(revision),
-            after: rows.first().map(ObservationRow::key),
+            after: Some(first.key()),
             limit: STRETCH,
             ..ObservationQuery::default()
         };
-        let mut newest: HashMap<_, ObservationKey> =
-            rows.first().map(|row| (figure(row), row.key())).into_iter().collect();
-        let mut ends = HashMap::new();
-        while !replaced.is_empty() {
+        let mut waiting: HashSet<ObservationKey> = open.iter().map(ObservationRow::key).collect();
+        let mut newest = HashMap::from([(figure(first), first.key())]);
+        for _ in 0..STRETCHES_OF_ENDS {
             let stretch = self.store().observations(&later)?;
-            let Some(last) = stretch.last() else { break };
-            later.after = Some(last.key());
             for row in &stretch {
                 if let Some(before) = newest.remove(&figure(row)) {
-                    replaced.remove(&before);
+                    waiting.remove(&before);
                     ends.insert(before, row.revision.previous());
                 }
-                if listed.contains(&row.key()) {
+                if waiting.contains(&row.key()) {
                     newest.insert(figure(row), row.key());
                 }
             }
+            let is_last = u32::try_from(stretch.len()).is_ok_and(|read| read < STRETCH);
+            if waiting.is_empty() || is_last {
+                break;
+            }
+            later.after = stretch.last().map(ObservationRow::key);
         }
         Ok(ends)
     }

@@ -474,8 +474,8 @@ pub(in crate::app) struct PreparedSeries<'a> {
     operands: Vec<Arc<str>>,
     /// The share of the total, where it is requested and makes sense.
     share: Option<Program>,
-    /// The measure of its stated rates, if there are any.
-    stated: Option<MeasureId>,
+    /// Its number among the measures of the ledger; `None` before its first figure.
+    id: Option<MeasureId>,
 }
 
 impl<'a> PreparedSeries<'a> {
@@ -500,8 +500,8 @@ impl<'a> PreparedSeries<'a> {
             .then(|| Program::of_share(&state.catalogue, &state.view(), measure))
             .flatten();
         let operands = wanted.map(names).unwrap_or_default();
-        let stated = state.measures.id(measure);
-        Self { measure, program, fields, operands, share, stated }
+        let id = state.measures.id(measure);
+        Self { measure, program, fields, operands, share, id }
     }
 
     /// Whether the query wants one of these fields.
@@ -560,7 +560,7 @@ impl<'a> PreparedSeries<'a> {
         let (set, unit, period) = (self.fields.set, series.unit(), view.period);
         view.fill(&series.compute(period), &self.fields, &self.operands);
         if set.contains(Field::Stated) && self.program.computed && period.step() == Step::Month {
-            let stated = self.stated.and_then(|id| state.cube.stated(id, unit, period.first()));
+            let stated = self.id.and_then(|id| state.cube.stated(id, unit, period.first()));
             view.stated = stated.map(|stamped| stamped.written);
         }
         if set.intersects(&[Field::Share, Field::ShareReason]) {

@@ -1,4 +1,4 @@
-//! Stated rates, numbers and formulas.
+//! Stated rates, numbers, formulas and completeness as a kpi.
 
 use chrono::NaiveDate;
 use kpi::geography::Geography;

@@ -10,7 +10,7 @@ use super::super::number::{float, power_of_ten, scaled};
 use super::super::number_format::{format_vietnamese, rounded_to};
 use super::super::period::Month;
 use super::super::program::{Operand, OwnValuePlan, PriorMonths, Program};
-use super::super::unit::{LocalizedName, UnitPosition};
+use super::super::unit::UnitPosition;
 use super::super::value::ValueSource;
 use super::finding::{CurrentFindings, Finding};
 
@@ -20,35 +20,45 @@ const CHILDREN_TOTAL: &str = "children_total";
 const STOCK_MOVEMENT: &str = "stock_movement";
 const STATED_RATE: &str = "stated_rate";
 
-/// The codes of the rules that follow from every catalogue.
-pub const AUTOMATIC_RULES: [&str; 5] =
-    [PARTS_TOTAL, PARTS_EXCEED_TOTAL, CHILDREN_TOTAL, STOCK_MOVEMENT, STATED_RATE];
-
-/// What an automatic rule finds, in Vietnamese and English; `None` for any other rule.
-#[must_use]
-pub fn automatic_rule_name(code: &str) -> Option<LocalizedName> {
-    let (vi, en) = match code {
-        PARTS_TOTAL => {
-            ("Số đã nêu khác tổng các thành phần", "A stated figure is not the sum of its parts")
-        }
-        PARTS_EXCEED_TOTAL => {
-            ("Các thành phần cộng lại lớn hơn số tổng", "The parts add up to more than the total")
-        }
-        CHILDREN_TOTAL => (
-            "Số của đơn vị khác tổng các đơn vị trực thuộc",
-            "The figure of a unit is not the sum of the units below it",
-        ),
-        STOCK_MOVEMENT => (
-            "Số cuối kỳ không khớp số cuối kỳ trước cộng phát sinh",
-            "A stock differs from the one before and its movements",
-        ),
-        STATED_RATE => {
-            ("Tỷ lệ đã nêu khác tỷ lệ tính được", "A stated rate differs from the computed one")
-        }
-        _ => return None,
-    };
-    Some(LocalizedName { vi: vi.to_owned(), en: en.to_owned() })
+/// A rule that follows from every catalogue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AutomaticRule {
+    /// Its code.
+    pub code: &'static str,
+    /// What it finds, in Vietnamese.
+    pub finds_vi: &'static str,
+    /// The same in English.
+    pub finds_en: &'static str,
 }
+
+/// The rules that follow from every catalogue.
+pub const AUTOMATIC_RULES: [AutomaticRule; 5] = [
+    AutomaticRule {
+        code: PARTS_TOTAL,
+        finds_vi: "Số đã nêu khác tổng các thành phần",
+        finds_en: "A stated figure is not the sum of its parts",
+    },
+    AutomaticRule {
+        code: PARTS_EXCEED_TOTAL,
+        finds_vi: "Các thành phần cộng lại lớn hơn số tổng",
+        finds_en: "The parts add up to more than the total",
+    },
+    AutomaticRule {
+        code: CHILDREN_TOTAL,
+        finds_vi: "Số của đơn vị khác tổng các đơn vị trực thuộc",
+        finds_en: "The figure of a unit is not the sum of the units below it",
+    },
+    AutomaticRule {
+        code: STOCK_MOVEMENT,
+        finds_vi: "Số cuối kỳ không khớp số cuối kỳ trước cộng phát sinh",
+        finds_en: "A stock differs from the one before and its movements",
+    },
+    AutomaticRule {
+        code: STATED_RATE,
+        finds_vi: "Tỷ lệ đã nêu khác tỷ lệ tính được",
+        finds_en: "A stated rate differs from the computed one",
+    },
+];
 
 /// Decimals of numbers in Vietnamese sentences, and those of responses for numbers that are smaller
 /// (docs/specification.md#numbers).

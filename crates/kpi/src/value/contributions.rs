@@ -396,8 +396,8 @@ impl ValueSource<'_> {
         })
     }
 
-    /// The operands of a program if all are figures of the month itself that apply to every unit:
-    /// at a leaf they are its own values.
+    /// The operands of a program if all are figures of the month itself, and nothing says that one
+    /// of them does not apply to a unit: at a leaf they are its own values.
     fn plain_figures<'p>(&self, program: &'p Program) -> Option<SmallVec<[&'p FigureOperand; 4]>> {
         let plain = |operand: &'p Operand| match operand {
             Operand::Figure(figure) => {

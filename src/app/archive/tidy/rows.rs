@@ -7,7 +7,6 @@ use crate::app::read::series::PointView;
 use crate::app::state::State;
 use kpi::change::{UnavailableReason, ValueReason};
 use kpi::number::{Decimal64, Rounded, write_double};
-use kpi::period::Step;
 use kpi::value::Origin;
 
 /// Takes the cells of a row that come from its point, in the order of the columns.
@@ -67,11 +66,7 @@ impl RowText {
         let mut rows = 0;
         for point in of.points() {
             self.text.extend_from_slice(&before);
-            if point.period.step() == Step::Month {
-                self.text.extend_from_slice(&point.period.first().ascii());
-            } else {
-                self.text.extend_from_slice(point.period.to_string().as_bytes());
-            }
+            point.period.write_to(&mut self.text);
             self.text.extend_from_slice(&after);
             cells(point, self);
             self.text.push(b'\n');
