@@ -266,7 +266,7 @@ fn ends_of_validity_are_given_for_many_units_and_stated_rates() {
         codes.iter().map(|code| (code.as_str(), "2021-01", json!(value))).collect()
     };
     post(&server, OUTGOING, &of_all(1));
-    post(&server, RATE, &[("m000", "2021-01", json!("78.950"))]);
+    post(&server, RATE, &[("m000", "2021-01", json!("78.95"))]);
     let second = post(&server, OUTGOING, &[("m007", "2021-01", json!(2))]);
     let third =
         post(&server, OUTGOING, &[("m007", "2021-01", json!(3)), ("m200", "2021-01", json!(4))]);
@@ -282,7 +282,7 @@ fn ends_of_validity_are_given_for_many_units_and_stated_rates() {
             .collect()
     };
     let expected =
-        [("m007 1", second), ("m200 1", third), ("m000 78.950", withdrawn), ("m007 2", third)]
+        [("m007 1", second), ("m200 1", third), ("m000 78.95", withdrawn), ("m007 2", third)]
             .map(|(of, end)| (of.to_owned(), json!(end - 1)));
     for parameters in ["", "&limit=1", "&limit=100", "&limit=1000"] {
         assert_eq!(ended(parameters), expected, "{parameters}");
