@@ -73,6 +73,8 @@ const TWO: &str = "p; a p; b p";
 const THREE: &str = "p; a p; b p; c p";
 /// A province, a district with two communes, and a commune beside the district.
 const DEEP: &str = "p; d p; a d; b d; c p";
+/// Two communes of a province merge, and one stays.
+const MERGE: &str = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..; c p";
 
 fn case(units: &str, figures: &str) -> Case {
     Case::new(CATALOGUE, units, figures)

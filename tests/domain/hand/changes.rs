@@ -1,6 +1,6 @@
 //! Changes, comparable periods and like for like.
 
-use super::{DEEP, ONE, THREE, TWO, case};
+use super::{DEEP, MERGE, ONE, THREE, TWO, case};
 
 // docs/specification.md#changes
 
@@ -180,8 +180,6 @@ fn a_break_counts_for_stocks_only_between_the_months_that_were_taken() {
 }
 
 // docs/specification.md#comparable
-
-const MERGE: &str = "p; a p ..2021-01 ab; b p ..2021-01 ab; ab p 2021-02..; c p";
 
 #[test]
 fn predecessors_count_as_their_successor() {

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use kpi::geography::Geography;
 
-use super::case;
+use super::{MERGE, case};
 use crate::case::Case;
 
 // docs/specification.md#merged-units
