@@ -215,7 +215,7 @@ fn the_figures_of_a_unit_are_those_of_the_whole_list() {
                 _ => json!(round * 10 + n + k),
             };
             post(&server, OUTGOING, &[(unit, month(n), value(0)), (unit, month(n + 1), value(1))]);
-            post(&server, MINUTES, &[(unit, month(round), json!(format!("{round}.5{n}")))]);
+            post(&server, MINUTES, &[(unit, month(round), json!(format!("{round}{n}.5")))]);
             let rate = if round == 3 { Value::Null } else { json!(format!("7{round}.9{n}0")) };
             post(&server, RATE, &[(unit, "2021-01", rate)]);
         }
