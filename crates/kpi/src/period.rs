@@ -100,8 +100,8 @@ impl Month {
 }
 
 impl Month {
-    /// The characters of the text: `2021-10`. They are made digit by digit, because `{:04}` takes most
-    /// of the time of short responses.
+    /// The characters of the text: `2021-10`. They are made digit by digit, because `{:04}` takes
+    /// most of the time of short responses.
     #[must_use]
     pub fn ascii(self) -> [u8; 7] {
         let (year, month) = (self.year(), i32::try_from(self.month()).unwrap_or(0));

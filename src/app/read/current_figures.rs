@@ -1,5 +1,5 @@
-//! Current figures of a few units, found in the cube instead of in the ledger, where they lie between
-//! all figures that were ever replaced.
+//! Current figures of a few units, found in the cube instead of in the ledger, where they lie
+//! between all figures that were ever replaced.
 
 use ledger::{ObservationKey, ObservationQuery, ObservationRow, StoredUnit};
 

@@ -29,9 +29,11 @@ const STRETCH: u32 = 10_000;
 /// Most stretches that are read for a page. A page may therefore have fewer figures than its limit,
 /// or none, and still a next one.
 const MAX_STRETCHES: usize = 50;
-/// Most stretches that are read for the ends of validity of a page, of at most this many units. Ends
-/// that lie further away, or of more units, are looked up one by one.
+/// Most stretches that are read for the ends of validity of a page. Ends that lie further away are
+/// looked up one by one.
 const STRETCHES_OF_ENDS: usize = 5;
+/// Most units of a page with ends of validity that are read together; otherwise the ledger would be
+/// searched whole.
 const MAX_UNITS_TOGETHER: usize = 200;
 
 /// A recorded value: a number, or the text `n/a`.
