@@ -48,6 +48,9 @@ const SHORT_LIST: usize = 200;
 const SCAN_ROWS: u32 = 4096;
 /// Revisions that are queried in one statement; SQLite accepts at most 32,766 parameters.
 const REVISIONS_A_STATEMENT: usize = 10_000;
+/// Pairs of a revision and a unit in a statement. The database looks up each of these revisions with
+/// each of these units, so that longer lists would cost more than further statements.
+const PLACES_A_STATEMENT: usize = 30;
 /// The most revisions that one statement reads the times of.
 const TIMES_A_STATEMENT: i64 = 50_000;
 
@@ -970,7 +973,7 @@ pub fn observations_at(db: &mut Db, keys: &[ObservationKey]) -> QueryResult<Vec<
         keys.iter().map(|key| (key.revision, key.unit)).collect();
     places.sort_unstable();
     places.dedup();
-    for part in places.chunks(SHORT_LIST) {
+    for part in places.chunks(PLACES_A_STATEMENT) {
         let revisions: Vec<RevisionNumber> = part.iter().map(|(revision, _)| *revision).collect();
         let units: Vec<StoredUnit> = part.iter().map(|(_, unit)| *unit).collect();
         let rows: Vec<ObservationRow> = observations::table
