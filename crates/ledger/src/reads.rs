@@ -48,8 +48,8 @@ const SHORT_LIST: usize = 200;
 const SCAN_ROWS: u32 = 4096;
 /// Revisions that are queried in one statement; SQLite accepts at most 32,766 parameters.
 const REVISIONS_A_STATEMENT: usize = 10_000;
-/// Pairs of a revision and a unit in a statement. The database looks up each of these revisions with
-/// each of these units, so that longer lists would cost more than further statements.
+/// Pairs of a revision and a unit in a statement. The database looks up each of these revisions
+/// with each of these units, so that longer lists would cost more than further statements.
 const PLACES_A_STATEMENT: usize = 30;
 /// The most revisions that one statement reads the times of.
 const TIMES_A_STATEMENT: i64 = 50_000;
