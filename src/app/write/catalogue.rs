@@ -151,7 +151,7 @@ fn change(
     let NewCatalogue { document, made_from, dry_run } = new;
     // A stored response is repeated even if the document would be invalid by now. An outdated
     // version is reported before the document's errors.
-    let checked = Catalogue::new_submitted(document.clone());
+    let checked = files::checked(document.clone());
     let hidden = serde_json::to_value(&document)
         .map(|value| kpi::text::hidden_faults("", &value))
         .unwrap_or_default();
