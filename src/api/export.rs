@@ -9,6 +9,7 @@ use utoipa::openapi::schema::Schema;
 
 use super::context::ServiceContext;
 use super::limits::account::MemoryAccount;
+use super::limits::heavy::lower_priority;
 use super::limits::streamed::{STREAM_BYTES, StreamWriter, streamed};
 use super::problem::{HandlerResult, Problem, ProblemResponses};
 use super::query::{QueryField, QueryReader, QueryValue, one_of, query_params, read_query, words};
@@ -160,7 +161,7 @@ fn file(format: TidyFormat) -> StreamedFile {
     }
 }
 
-/// Starts to write an export on a thread of its own.
+/// Starts to write an export on threads of its own.
 async fn write(
     context: &ServiceContext,
     snapshot: Snapshot,
@@ -176,6 +177,7 @@ async fn write(
     let work = move || {
         // Both are held until the export is written, or its client has gone.
         let (_turn, _account) = (turn, account);
+        lower_priority();
         let written = write_selection(snapshot.state(), &selection, format, &mut writer);
         match written {
             Ok(_) => drop::<std::io::Result<()>>(StreamWriter::end(writer)),

@@ -8,6 +8,7 @@
 //! | `read.rs` | reads commits from an archive and validates every row |
 //! | `load.rs` | writes these commits to a ledger |
 //! | `tidy.rs` | another format: all values and their changes as one table for analysts |
+//! | `tidy/figures.rs` | this table as CSV, computed by several threads |
 //! | `tidy/metadata.rs` | the names of its units and measures |
 //! | `tidy/package.rs` | the description of these tables |
 //! | `tidy/sdmx.rs` | the values as SDMX-CSV |

@@ -244,7 +244,7 @@ fn a_thousand_invalid_bodies_return_4xx_and_record_nothing() {
 fn many_faults_are_answered_within_bounds() {
     let server = Server::start();
     let row = "x,y,z,w\n";
-    let body = format!("indicator,unit,period,value\n{}", row.repeat(10_000));
+    let body = format!("indicator,unit,period,value\n{}", row.repeat(40_000));
     let reply = server.post_csv("observations", &body);
     reply.problem(422);
     let size = reply.body.len();

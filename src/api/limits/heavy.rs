@@ -13,6 +13,12 @@ use crate::sync::TaskGuard;
 /// The niceness of the threads.
 const NICE: i32 = 5;
 
+/// Lets other threads go before the calling one, and before those that it starts.
+pub fn lower_priority() {
+    // On Linux `None` is the calling thread. Without the permission it keeps its priority.
+    let _not_permitted = rustix::process::setpriority_process(None, NICE);
+}
+
 /// The pool of threads.
 pub struct HeavyThreads {
     runtime: Option<Runtime>,
@@ -42,11 +48,7 @@ impl HeavyThreads {
             .enable_time()
             .max_blocking_threads(count)
             .thread_name("heavy")
-            .on_thread_start(|| {
-                // On Linux `None` is the calling thread. Without the permission the thread keeps
-                // its priority.
-                let _not_permitted = rustix::process::setpriority_process(None, NICE);
-            })
+            .on_thread_start(lower_priority)
             .build()?;
         Ok(Self { runtime: Some(runtime), turns: Arc::new(Semaphore::new(count)), count })
     }

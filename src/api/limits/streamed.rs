@@ -19,8 +19,10 @@ use super::unsent::{GRACE, IDLE, MIN_BYTES_PER_SECOND, PIECE};
 const PIECES: usize = 8;
 /// Memory of the pieces of a response and of what writes them, in bytes.
 pub const STREAM_BYTES: usize = 1 << 20;
-/// How often the writer looks whether the client has read a piece.
-const PAUSE: Duration = Duration::from_millis(5);
+/// After what time the writer first looks whether the client has read a piece. Each time is twice
+/// the one before it, up to [`MOST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const MOST_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the writer passes to the connection.
 enum StreamPiece {
@@ -80,7 +82,7 @@ impl StreamWriter {
     }
 
     fn send(&mut self, mut piece: StreamPiece) -> io::Result<()> {
-        let began = Instant::now();
+        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             piece = match self.sender.try_send(piece) {
                 Ok(()) => {
@@ -96,7 +98,8 @@ impl StreamWriter {
                 let detail = "the client does not read the response in time";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, detail));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(MOST_PAUSE);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! The numbers are those of `GET /series`, computed by the same code for a few units at a time, so
 //! the whole table is never in memory.
 
+mod figures;
 mod metadata;
 mod package;
 mod parquet_file;
@@ -14,10 +15,8 @@ mod sdmx;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
-use self::rows::RowText;
+use self::figures::TidyPiece;
 use super::{BUFFER, ZipStream, begin, end, write_error};
 use crate::app::read::fields::RequestedFields;
 use crate::app::read::series::{self, PointView, PreparedSeries, SeriesView};
@@ -40,10 +39,6 @@ const UNITS: &str = "units.csv";
 const MEASURES: &str = "measures.csv";
 /// The file of the description.
 const PACKAGE: &str = "datapackage.json";
-/// Units in a piece that a thread computes at once, and pieces that may wait to be written: a few
-/// megabytes.
-const UNITS_AT_ONCE: usize = 8;
-const PIECES_AHEAD: usize = 2;
 
 /// The result of writing the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,8 +139,9 @@ impl TidyFormat {
     #[must_use]
     pub fn bytes(self) -> usize {
         match self {
+            Self::Package | Self::Table => figures::FIGURES_BYTES,
             Self::Parquet => parquet_file::GROUP_BYTES,
-            Self::Package | Self::Table | Self::Sdmx => 0,
+            Self::Sdmx => 0,
         }
     }
 }
@@ -185,20 +181,24 @@ impl<'a> TidyTable<'a> {
         }
     }
 
-    /// Writes the rows of some units, and returns their number; `write` writes those of a measure
-    /// at a unit.
+    /// All units and measures.
+    fn whole(&self) -> TidyPiece<'_> {
+        TidyPiece { units: self.units, measures: &self.measures }
+    }
+
+    /// Writes the rows of a piece, and returns their number; `write` writes those of a measure at a
+    /// unit.
     fn write_rows(
         &self,
-        units: UnitRange,
+        piece: TidyPiece<'_>,
         fields: RequestedFields,
         mut write: impl FnMut(&TidySeries<'_>) -> Result<u64, Error>,
     ) -> Result<u64, Error> {
         let mut rows = 0;
-        for unit in units {
-            for measure in &self.measures {
+        for unit in piece.units {
+            for measure in piece.measures {
                 if self.abandoned.is_some_and(|abandoned| abandoned()) {
-                    let gone = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-                    return Err(Error::environment("nobody waits for the table")(gone));
+                    return Err(nobody_waits());
                 }
                 let prepared =
                     PreparedSeries::new(self.state, &measure.measure, &measure.program, fields);
@@ -225,6 +225,11 @@ impl TidySeries<'_> {
     }
 }
 
+fn nobody_waits() -> Error {
+    let gone = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    Error::environment("nobody waits for the table")(gone)
+}
+
 /// Writes the package of a whole ledger; `progress` receives the number of units done, and the
 /// total.
 ///
@@ -238,38 +243,26 @@ pub fn write<W: Write>(
     let state = State::load(store, Calendar::default())?;
     let selection = TidySelection::default();
     let table = TidyTable::new(&state, &selection);
+    write_package(&table, out, |done| progress(done, state.units.len()))
+}
+
+/// Writes the package; `progress` receives the number of units done.
+fn write_package<W: Write>(
+    table: &TidyTable<'_>,
+    out: W,
+    progress: impl FnMut(usize),
+) -> Result<TidySummary, Error> {
     let mut zip = ZipStream::new_stream(out);
     begin(&mut zip, FIGURES)?;
-    zip.write_all(package::header().as_bytes()).map_err(write_error)?;
-    let mut written = TidySummary { revision: state.revision, rows: 0 };
-    let pieces = pieces(state.units.len());
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(pieces.len());
-    thread::scope(|scope| {
-        let mut computing: Vec<Receiver<Result<TidyChunk, Error>>> = Vec::with_capacity(threads);
-        for first in 0..threads {
-            let (sender, receiver) = sync_channel(PIECES_AHEAD);
-            let mine = pieces.iter().skip(first).step_by(threads).copied();
-            let table = &table;
-            scope.spawn(move || compute(table, mine, &sender));
-            computing.push(receiver);
-        }
-        for (piece, receiver) in pieces.iter().zip(computing.iter().cycle()) {
-            // A thread that has ended has panicked; the end of the scope passes the panic on.
-            let Ok(done) = receiver.recv() else { break };
-            let done = done?;
-            zip.write_all(&done.text).map_err(write_error)?;
-            written.rows += done.rows;
-            progress(piece.end.index(), state.units.len());
-        }
-        Ok::<(), Error>(())
-    })?;
-    write_description(&table, &mut zip, &written)?;
+    let rows = figures::write(table, &mut zip, progress)?;
+    let written = TidySummary { revision: table.state.revision, rows };
+    write_description(table, &mut zip, &written)?;
     end(zip)?;
     Ok(written)
 }
 
-/// Writes a selection in a format, row by row: whatever its size, it needs the memory of a single
-/// series, and in Parquet that of a group of rows ([`TidyFormat::bytes`]).
+/// Writes a selection in a format, piece by piece: whatever its size, it needs the memory of
+/// [`TidyFormat::bytes`] and of a single series.
 ///
 /// # Errors
 /// Those of writing.
@@ -280,34 +273,14 @@ pub fn write_selection<W: Write + Send>(
     mut out: W,
 ) -> Result<TidySummary, Error> {
     let table = TidyTable::new(state, selection);
-    let mut written = TidySummary { revision: state.revision, rows: 0 };
-    match format {
-        TidyFormat::Parquet => written.rows = parquet_file::write(&table, &mut out)?,
-        TidyFormat::Sdmx => written.rows = sdmx::write(&table, &mut out)?,
-        TidyFormat::Table => written.rows = write_figures(&table, &mut out)?,
-        TidyFormat::Package => {
-            let mut zip = ZipStream::new_stream(&mut out);
-            begin(&mut zip, FIGURES)?;
-            written.rows = write_figures(&table, &mut zip)?;
-            write_description(&table, &mut zip, &written)?;
-            end(zip)?;
-        }
-    }
+    let rows = match format {
+        TidyFormat::Package => return write_package(&table, out, |_| ()),
+        TidyFormat::Table => figures::write(&table, &mut out, |_| ())?,
+        TidyFormat::Parquet => parquet_file::write(&table, &mut out)?,
+        TidyFormat::Sdmx => sdmx::write(&table, &mut out)?,
+    };
     out.flush().map_err(write_error)?;
-    Ok(written)
-}
-
-/// Writes the table with its header, and returns its number of rows.
-fn write_figures(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, Error> {
-    out.write_all(package::header().as_bytes()).map_err(write_error)?;
-    let mut text = RowText::default();
-    let rows = table.write_rows(table.units, RequestedFields::of_point(), |series| {
-        let rows = text.add(table.state, series);
-        text.pass_full(out).map_err(write_error)?;
-        Ok(rows)
-    })?;
-    out.write_all(&text.into_bytes()).map_err(write_error)?;
-    Ok(rows)
+    Ok(TidySummary { revision: state.revision, rows })
 }
 
 /// A writer of rows without a header.
@@ -328,43 +301,6 @@ fn write_description<W: Write>(
     begin(zip, PACKAGE)?;
     serde_json::to_writer_pretty(&mut *zip, &package::describe(written)).map_err(write_error)?;
     zip.write_all(b"\n").map_err(write_error)
-}
-
-/// The units in pieces.
-fn pieces(units: usize) -> Vec<UnitRange> {
-    let end = |first: usize| UnitPosition::new(units.min(first + UNITS_AT_ONCE));
-    (0..units)
-        .step_by(UNITS_AT_ONCE)
-        .map(|first| UnitRange::new(UnitPosition::new(first), end(first)))
-        .collect()
-}
-
-/// The rows of some units.
-#[derive(Default)]
-struct TidyChunk {
-    text: Vec<u8>,
-    rows: u64,
-}
-
-/// Computes pieces one after another, until all are done or nobody receives them any more.
-fn compute(
-    table: &TidyTable<'_>,
-    pieces: impl Iterator<Item = UnitRange>,
-    sender: &SyncSender<Result<TidyChunk, Error>>,
-) {
-    for units in pieces {
-        if sender.send(piece(table, units)).is_err() {
-            break;
-        }
-    }
-}
-
-fn piece(table: &TidyTable<'_>, units: UnitRange) -> Result<TidyChunk, Error> {
-    let mut text = RowText::default();
-    let rows = table.write_rows(units, RequestedFields::of_point(), |series| {
-        Ok(text.add(table.state, series))
-    })?;
-    Ok(TidyChunk { text: text.into_bytes(), rows })
 }
 
 /// The measures of the table in order of their codes: every declared measure with recorded figures,

@@ -43,7 +43,7 @@ pub(super) fn write(table: &TidyTable<'_>, out: &mut (impl Write + Send)) -> Res
     let mut file =
         SerializedFileWriter::new(out, schema()?, Arc::new(properties)).map_err(failed)?;
     let mut group = RowGroup::new();
-    let rows = table.write_rows(table.units, RequestedFields::of_point(), |series| {
+    let rows = table.write_rows(table.whole(), RequestedFields::of_point(), |series| {
         let rows = group.add(table.state, series);
         if group.rows >= GROUP_ROWS {
             group.write(&mut file).map_err(failed)?;

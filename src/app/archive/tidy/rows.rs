@@ -1,7 +1,5 @@
 //! The rows of the table: the cells of a point, and their text as CSV.
 
-use std::io::{self, Write};
-
 use super::{BUFFER, TidySeries};
 use crate::app::read::series::PointView;
 use crate::app::state::State;
@@ -75,19 +73,13 @@ impl RowText {
         rows
     }
 
-    /// Passes the text on if it is long enough.
-    ///
-    /// # Errors
-    /// Those of the writer.
-    pub(super) fn pass_full(&mut self, out: &mut impl Write) -> io::Result<()> {
-        if self.text.len() >= BUFFER {
-            out.write_all(&self.text)?;
-            self.text.clear();
-        }
-        Ok(())
+    /// The text, if it is long enough to be passed on.
+    pub(super) fn take_full(&mut self) -> Option<Vec<u8>> {
+        let rest = || Vec::with_capacity(BUFFER + BUFFER / 4);
+        (self.text.len() >= BUFFER).then(|| std::mem::replace(&mut self.text, rest()))
     }
 
-    /// The text that was not passed on.
+    /// The text that was not taken.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.text
     }

@@ -51,7 +51,7 @@ pub(super) fn write(table: &TidyTable<'_>, out: &mut impl Write) -> Result<u64, 
         Field::Origin,
         Field::Stated,
     ]));
-    let count = table.write_rows(table.units, fields, |series| {
+    let count = table.write_rows(table.whole(), fields, |series| {
         let mut written = 0;
         for point in series.points() {
             rows.write_record(cells(table, series, point, &dimensions)).map_err(write_error)?;
