@@ -20,9 +20,9 @@ const THREADS: usize = 4;
 /// Texts of a thread that may wait to be written. A piece rarely has more, so that no thread waits
 /// while the piece of another is written.
 const TEXTS_AHEAD: usize = 24;
-/// Bytes of memory for the rows that wait to be written. Beside those that wait, each thread has a
-/// text that it adds to, and one is being written.
-pub(super) const FIGURES_BYTES: usize = (THREADS * (TEXTS_AHEAD + 1) + 1) * 2 * BUFFER;
+/// Bytes of memory for the rows that wait to be written: of each thread the texts that wait, and
+/// one with room to grow; and the text that is being written.
+pub(super) const FIGURES_BYTES: usize = (THREADS * (TEXTS_AHEAD + 2) + 1) * BUFFER;
 
 /// Units, and measures at each of them.
 #[derive(Clone, Copy)]
@@ -112,8 +112,9 @@ pub(super) fn write(
         }
         let mut rows = 0;
         for (number, receiver) in (0..division.len()).zip(computing.iter().cycle()) {
-            // A thread that has ended has panicked; the end of the scope passes the panic on.
-            while let Ok(computed) = receiver.recv() {
+            loop {
+                // A thread that has ended has panicked; the end of the scope passes the panic on.
+                let Ok(computed) = receiver.recv() else { return Ok(rows) };
                 match computed? {
                     Computed::Text(text) => out.write_all(&text).map_err(write_error)?,
                     Computed::End(of_piece) => {
@@ -152,7 +153,9 @@ fn compute_piece(
     let mut text = RowText::default();
     let rows = table.write_rows(piece, RequestedFields::of_point(), |series| {
         let rows = text.add(table.state, series);
-        text.take_full().map_or(Ok(()), pass)?;
+        while let Some(full) = text.take_full() {
+            pass(full)?;
+        }
         Ok(rows)
     })?;
     pass(text.into_bytes())?;

@@ -73,14 +73,14 @@ impl RowText {
         rows
     }
 
-    /// The text, if it is long enough to be passed on.
+    /// The first [`BUFFER`] bytes of the text, if it is that long.
     pub(super) fn take_full(&mut self) -> Option<Vec<u8>> {
-        let rest = || Vec::with_capacity(BUFFER + BUFFER / 4);
-        (self.text.len() >= BUFFER).then(|| std::mem::replace(&mut self.text, rest()))
+        (self.text.len() >= BUFFER).then(|| self.text.drain(..BUFFER).collect())
     }
 
     /// The text that was not taken.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        self.text.shrink_to_fit();
         self.text
     }
 }
